@@ -1,0 +1,124 @@
+"""Every API call passes here: it is written into the journal, and what moto lacks becomes a clear error.
+
+moto answers an operation it does not have with an HTTP 500, which SDKs retry and cannot read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import re
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import determine_request_protocol
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import get_service_model
+from moto.s3.responses import S3Response
+
+from localcloud import journal
+from localcloud.principals import principal_of
+
+Handler = Callable[..., tuple[int, dict[str, Any], Any]]
+
+_ONE_AT_A_TIME = {"dynamodb": threading.RLock()}
+"""moto does not make a conditional write atomic; in DynamoDB everything depends on that."""
+
+
+class NotSupportedLocally(ServiceException):
+    """The local cloud does not have this operation, or not this form of it."""
+
+    code = "NotSupportedLocally"
+
+
+class LocalCloudFailure(ServiceException):
+    """moto stumbled over the request: usually one that AWS would refuse as invalid."""
+
+    code = "LocalCloudFailure"
+
+
+def install() -> None:
+    """Wrap the one place where moto calls an operation, and S3's two, which do without it."""
+    BaseResponse.call_action = _journaled(BaseResponse.call_action)
+    S3Response.bucket_response = _journaled(S3Response.bucket_response)
+    S3Response.key_response = _journaled(S3Response.key_response)
+
+
+def _journaled(handler: Handler) -> Handler:
+    @functools.wraps(handler)
+    def journaled(self: BaseResponse, *args: Any) -> tuple[int, dict[str, Any], Any]:
+        with _ONE_AT_A_TIME.get(self.boto3_service_name) or contextlib.nullcontext():
+            status, headers, body = _answered(handler, self, *args)
+        journal.record(
+            "api-call",
+            service=self.boto3_service_name,
+            operation=_operation(self),
+            principal=principal_of(self.access_key),
+            request=_request(self),
+            status=status,
+            error=_error_code(body) if status >= 400 else None,
+        )
+        return status, headers, body
+
+    return journaled
+
+
+def _answered(handler: Handler, response: BaseResponse, *args: Any) -> tuple[int, dict[str, Any], Any]:
+    try:
+        return handler(response, *args)
+    except NotImplementedError as error:
+        call = f"{response.boto3_service_name}:{_operation(response)}"
+        refusal: ServiceException = NotSupportedLocally(f"The local cloud does not support {call}: {error}")
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        call = f"{response.boto3_service_name}:{_operation(response)}"
+        refusal = LocalCloudFailure(f"The local cloud failed on {call}: {type(error).__name__}: {error}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Exception.* does not match an error shape")
+        status, headers, body = response.serialized(ActionResult(refusal))
+    return status, {**headers, "status": str(status)}, body
+
+
+def _operation(response: BaseResponse) -> str:
+    if isinstance(response, S3Response):
+        return str(response.data.get("Action"))
+    return str(response._get_action())
+
+
+def _request(response: BaseResponse) -> dict[str, Any]:
+    """Return the request by the member names of the service's model, whatever protocol it came in."""
+    request = response.normalized_request
+    try:
+        service = get_service_model(response.boto3_service_name)
+        operation = service.operation_model(_operation(response))
+        parser = PROTOCOL_PARSERS[determine_request_protocol(service, request.content_type)](operation)
+        return parser.parse(
+            {
+                "method": request.method,
+                "values": request.values,
+                "headers": request.headers,
+                "body": request.data,
+                "url_path": request.path,
+                "url_params": response.uri_match,
+            }
+        )
+    except Exception:
+        return {"method": request.method, "path": request.path}
+
+
+def _error_code(body: Any) -> str | None:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    with contextlib.suppress(ValueError):
+        answer = json.loads(text)
+        if isinstance(answer, dict):
+            code = answer.get("__type") or answer.get("code") or answer.get("Type")
+            return str(code).rsplit("#", 1)[-1] if code else None
+    found = re.search(r"<Code>(.*?)</Code>", text)
+    return found.group(1) if found else None

@@ -1,0 +1,5 @@
+"""Lambda: the functions' own binaries, run over the Runtime API."""
+
+
+def install() -> None:
+    """Patch moto's Lambda."""

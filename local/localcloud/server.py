@@ -1,0 +1,156 @@
+"""The server: moto and its extensions on one port of 127.0.0.1, and the control API beside them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+os.environ.setdefault("MOTO_ALLOW_NONEXISTENT_REGION", "true")
+
+from moto.moto_api._internal import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from localcloud import background, journal
+from localcloud.settings import ACCOUNT_ID, settings
+
+HOST = "127.0.0.1"
+LONGEST_POLL_SECONDS = 60.0
+
+EXTENSIONS = (
+    "localcloud.calls",
+    "localcloud.cloudformation",
+    "localcloud.events",
+    "localcloud.functions",
+    "localcloud.notifications",
+    "localcloud.opscenter",
+    "localcloud.automation",
+)
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class PortInUse(Exception):
+    """Something else listens on the port."""
+
+
+@cache
+def install_extensions() -> None:
+    """Patch moto, once per process."""
+    for name in EXTENSIONS:
+        module = importlib.import_module(name) if importlib.util.find_spec(name) else None
+        if hasattr(module, "install"):
+            module.install()
+
+
+class LocalCloud:
+    """A running local cloud, with nothing in it at first. Used as a context manager, it stops at the end."""
+
+    def __init__(
+        self,
+        port: int = 0,
+        binaries: Path | str = settings.binaries,
+        wait_scale: float = 1.0,
+        concurrency: int = settings.concurrency,
+    ):
+        self._port = port
+        self._binaries = Path(binaries)
+        self._wait_scale = wait_scale
+        self._concurrency = concurrency
+        self._server: BaseWSGIServer | None = None
+
+    def start(self) -> LocalCloud:
+        """Listen, with an empty account. Port 0 takes any free one."""
+        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+        install_extensions()
+        listener = _listener(self._port)
+        self.port = listener.getsockname()[1]
+        self.endpoint_url = f"http://{HOST}:{self.port}"
+        settings.endpoint_url = self.endpoint_url
+        settings.binaries = self._binaries
+        settings.wait_scale = self._wait_scale
+        settings.concurrency = self._concurrency
+        moto_api_backend.reset()
+        journal.clear()
+        background.start()
+        application = _WithControl(DomainDispatcherApplication(create_backend_app))
+        self._server = make_server(
+            HOST, self.port, application, threaded=True, request_handler=_RequestHandler, fd=listener.fileno()
+        )
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._listener = listener
+        return self
+
+    def stop(self) -> None:
+        """Stop listening, drop what is still waiting, and end all function processes."""
+        background.stop()
+        if importlib.util.find_spec("localcloud.functions.pool"):
+            importlib.import_module("localcloud.functions.pool").stop_all()
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._listener.close()
+            self._server = None
+
+    def __enter__(self) -> LocalCloud:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise PortInUse(f"Port {port} of {HOST} cannot be used: {error.strerror}.") from None
+    listener.listen(512)
+    return listener
+
+
+class _RequestHandler(MotoRequestHandler):
+    def log_request(self, *_: object) -> None:
+        """Say nothing: the journal has every call."""
+
+
+class _WithControl:
+    """Answers `/_local/…` itself and hands everything else to moto."""
+
+    def __init__(self, moto: Callable[..., Iterable[bytes]]):
+        self._moto = moto
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if not path.startswith("/_local/"):
+            return self._moto(environ, start_response)
+        query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        try:
+            status, answer = _control(path, query)
+        except ValueError as error:
+            status, answer = "400 Bad Request", {"error": str(error)}
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(answer).encode()]
+
+
+def _control(path: str, query: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    if path == "/_local/health":
+        return "200 OK", {"status": "ok"}
+    if path == "/_local/journal":
+        seconds = min(float(query.get("wait", 0)), LONGEST_POLL_SECONDS)
+        return "200 OK", {"entries": journal.wait(int(query.get("after", 0)), seconds)}
+    return "404 Not Found", {
+        "error": f"{path} is not part of the control API: /_local/health, /_local/journal"
+    }

@@ -1,0 +1,119 @@
+"""Handing a message to another service's resource, as EventBridge and Lambda do it."""
+
+from __future__ import annotations
+
+import json
+
+from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda.models import lambda_backends
+from moto.core.exceptions import JsonRESTError
+from moto.events.models import events_backends
+from moto.sns.exceptions import TopicNotFound
+from moto.sns.models import sns_backends
+from moto.sqs.exceptions import QueueDoesNotExist
+from moto.sqs.models import sqs_backends
+
+from localcloud.resource_policy import allows
+from localcloud.settings import ACCOUNT_ID, REGION
+
+EVENTBRIDGE = "events.amazonaws.com"
+
+
+class Undeliverable(Exception):
+    """The message cannot be handed over, and trying again will not help."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+def service_of(arn: str) -> str:
+    """Return the service an ARN names, with the resource type where a service has several."""
+    service, resource = arn.split(":", 5)[2], arn.split(":", 5)[-1]
+    return "event-bus" if service == "events" and resource.startswith("event-bus/") else service
+
+
+def send(
+    arn: str,
+    body: str,
+    *,
+    permitted_to: tuple[str, str] | None = None,
+    attributes: dict[str, str] | None = None,
+    group_id: str | None = None,
+) -> None:
+    """Hand the body to a function, queue, topic or bus.
+
+    `permitted_to` is the service and the source ARN that the target's own policy has to let in; without it the
+    sender acts under a role.
+    """
+    {"lambda": _function, "sqs": _queue, "sns": _topic, "event-bus": _bus}[service_of(arn)](
+        arn, body, permitted_to, attributes or {}, group_id
+    )
+
+
+def _function(arn: str, body: str, permitted_to: tuple[str, str] | None, *_: object) -> None:
+    from localcloud import functions
+
+    try:
+        function = lambda_backends[ACCOUNT_ID][REGION].get_function(arn)
+    except UnknownFunctionException:
+        raise _missing(arn) from None
+    _check({"Statement": function.policy.statements}, "lambda:InvokeFunction", arn, permitted_to)
+    functions.invoke_asynchronously(function, body)
+
+
+def _queue(
+    arn: str,
+    body: str,
+    permitted_to: tuple[str, str] | None,
+    attributes: dict[str, str],
+    group_id: str | None,
+) -> None:
+    backend = sqs_backends[ACCOUNT_ID][REGION]
+    name = arn.rsplit(":", 1)[-1]
+    try:
+        queue = backend.get_queue(name)
+    except QueueDoesNotExist:
+        raise _missing(arn) from None
+    _check(queue.policy, "sqs:SendMessage", arn, permitted_to)
+    backend.send_message(
+        name,
+        body,
+        message_attributes={
+            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value
+        },
+        group_id=group_id,
+    )
+
+
+def _topic(arn: str, body: str, permitted_to: tuple[str, str] | None, *_: object) -> None:
+    backend = sns_backends[ACCOUNT_ID][REGION]
+    try:
+        topic = backend.get_topic(arn)
+    except TopicNotFound:
+        raise _missing(arn) from None
+    _check(topic.policy, "sns:Publish", arn, permitted_to)
+    backend.publish(body, arn=arn)
+
+
+def _bus(arn: str, body: str, *_: object) -> None:
+    from localcloud.events.bus import publish
+
+    name = arn.rsplit("/", 1)[-1]
+    try:
+        events_backends[ACCOUNT_ID][REGION].describe_event_bus(name)
+    except JsonRESTError:
+        raise _missing(arn) from None
+    publish(json.loads(body), name)
+
+
+def _missing(arn: str) -> Undeliverable:
+    return Undeliverable("NO_RESOURCE", f"The target {arn} does not exist.")
+
+
+def _check(policy: str | dict | None, action: str, arn: str, permitted_to: tuple[str, str] | None) -> None:
+    if permitted_to and not allows(policy, permitted_to[0], action, permitted_to[1]):
+        service, source = permitted_to
+        raise Undeliverable(
+            "NO_PERMISSIONS", f"The policy of {arn} does not allow {service} {action} from {source}."
+        )
