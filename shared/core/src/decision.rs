@@ -1,0 +1,228 @@
+//! What Mend decides about a signal or an outcome, and why.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::account::AccountId;
+use crate::automation::RunbookName;
+use crate::identity::{AttemptNumber, IncidentId};
+use crate::mode::{Environment, Mode};
+use crate::signal::Cause;
+use crate::switches::KillSwitch;
+use crate::text::InvalidText;
+use crate::time::Timestamp;
+
+/// The decision, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The problem is answered, as far as the mode goes.
+    Respond,
+    /// The problem is over.
+    Resolve,
+    /// Not now: the incident waits in the ledger.
+    Defer,
+    /// Not at all, by the operators' wish: the incident is only recorded.
+    Suppress,
+    /// Nothing new, or not Mend's business.
+    Ignore,
+    /// Well formed and hostile.
+    Reject,
+}
+
+/// A verdict with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub verdict: Verdict,
+    /// Why, in the order in which it was found out.
+    pub reasons: Vec<Reason>,
+}
+
+impl Decision {
+    /// A verdict with one reason.
+    #[must_use]
+    pub fn new(verdict: Verdict, reason: Reason) -> Self {
+        Self { verdict, reasons: vec![reason] }
+    }
+}
+
+/// Where the mode that holds comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModeOrigin {
+    /// The operator's switch for the route.
+    Switch,
+    /// The stack's parameter `Mode`.
+    Stack,
+    /// The policy allows no more in this environment.
+    Policy(Environment),
+    /// The switch does not say a mode.
+    SwitchNotUnderstood,
+    /// The event comes out of an archive.
+    Replayed,
+    /// The event is older than a day.
+    Stale,
+}
+
+impl fmt::Display for ModeOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch => f.write_str("the route's switch says so"),
+            Self::Stack => f.write_str("the stack's default"),
+            Self::Policy(environment) => write!(f, "the policy allows no more in {environment}"),
+            Self::SwitchNotUnderstood => {
+                f.write_str("the route's switch says none of off, observe, approve, enforce")
+            }
+            Self::Replayed => f.write_str("the event is a replay, which is recorded and never acted on"),
+            Self::Stale => f.write_str("the event is older than a day, so it is recorded and not acted on"),
+        }
+    }
+}
+
+/// Why a decision is what it is. Its `Display` is a clause that a person can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A cause says that something is wrong.
+    CauseViolated(Cause),
+    /// A cause says that it is right again.
+    CauseCleared(Cause),
+    /// Which mode holds, and why.
+    ModeIs(Mode, ModeOrigin),
+    /// The kill switch is not released.
+    KillSwitch(KillSwitch),
+    /// The switches could not be read.
+    SwitchesUnreadable,
+    /// The runbook does not exist, or has no role.
+    RunbookUnavailable(RunbookName),
+    /// An attempt of another incident works on the resource.
+    ResourceHeld(IncidentId),
+    /// The incident's next attempt begins, after so many failed.
+    NextAttempt(AttemptNumber),
+    /// The ledger holds this word of the cause already, or a newer one.
+    AlreadyKnown,
+    /// The invocation that holds the incident will hear of it.
+    HeldElsewhere,
+    /// There is no incident that could be cleared.
+    NothingToClear,
+    /// The cause speaks of a time before the repair.
+    NotLookedSince(Timestamp),
+    /// Others still complain.
+    CausesRemain(Vec<Cause>),
+    /// The outcome of a running attempt will close the incident.
+    AttemptRuns(AttemptNumber),
+    /// The incident waits for a person already.
+    AwaitsPerson,
+    /// The request for approval is withdrawn.
+    RequestWithdrawn,
+    /// The runbook proved the repair.
+    Remediated,
+    /// The runbook found nothing to repair.
+    AlreadyCompliant,
+    /// A cause complains about a time after the attempt's end.
+    Contradicted(Cause),
+    /// The attempt did not repair it, and why.
+    AttemptFailed(AttemptNumber, String),
+    /// No further attempt: a person has to look.
+    AttemptsExhausted(u8),
+    /// No route knows the cause.
+    NoRoute(Cause),
+    /// A route knows the cause, but not for such a resource.
+    OtherResourceType(Cause),
+    /// Config could not evaluate the resource.
+    InsufficientData,
+    /// The resource belongs to another account, whose own Mend answers.
+    MemberAccount(AccountId),
+    /// The event was addressed to another account.
+    ForeignAccount,
+    /// Text that must not reach any API call: in which field, and which rule it breaks.
+    Hostile(&'static str, InvalidText),
+    /// The execution carries no incident of Mend.
+    NotAnAttempt,
+    /// The execution has not ended.
+    NotEnded,
+    /// The ledger knows no such incident, or a later generation of it.
+    UnknownIncident(IncidentId),
+    /// It is not the attempt that is under way.
+    OtherAttempt(AttemptNumber),
+    /// The route is no longer in the policy.
+    RouteGone,
+    /// Effects that an earlier invocation left undone are carried out.
+    Resumed,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CauseViolated(cause) => write!(f, "{cause} reports a violation"),
+            Self::CauseCleared(cause) => write!(f, "{cause} reports that it is right again"),
+            Self::ModeIs(mode, origin) => write!(f, "mode {mode}: {origin}"),
+            Self::KillSwitch(KillSwitch::Engaged(Some(why))) => write!(f, "the kill switch is engaged: {why}"),
+            Self::KillSwitch(KillSwitch::Engaged(None)) => f.write_str("the kill switch is engaged"),
+            Self::KillSwitch(KillSwitch::Missing) => {
+                f.write_str("the kill switch is missing, which counts as engaged")
+            }
+            Self::KillSwitch(KillSwitch::NotUnderstood) => {
+                f.write_str("the kill switch says neither released nor engaged, which counts as engaged")
+            }
+            Self::KillSwitch(KillSwitch::Released) => f.write_str("the kill switch is released"),
+            Self::SwitchesUnreadable => f.write_str("the kill switch could not be read, which counts as engaged"),
+            Self::RunbookUnavailable(runbook) => write!(f, "the runbook {runbook} is not there to be started"),
+            Self::ResourceHeld(other) => write!(f, "incident {other} is being remediated on the same resource"),
+            Self::NextAttempt(number) => write!(f, "attempt {number} begins"),
+            Self::AlreadyKnown => f.write_str("nothing new: the ledger has this, or something newer, already"),
+            Self::HeldElsewhere => {
+                f.write_str("another invocation is working on the incident and will hear of it")
+            }
+            Self::NothingToClear => f.write_str("no incident is open for the resource"),
+            Self::NotLookedSince(resolved) => {
+                write!(f, "nothing new: resolved at {resolved}, and the cause has not looked again since")
+            }
+            Self::CausesRemain(causes) => {
+                f.write_str("still reported by ")?;
+                for (index, cause) in causes.iter().enumerate() {
+                    write!(f, "{}{cause}", if index == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::AttemptRuns(number) => {
+                write!(f, "attempt {number} is running, and its outcome closes the incident")
+            }
+            Self::AwaitsPerson => f.write_str("the incident waits for a person already"),
+            Self::RequestWithdrawn => f.write_str("the request for approval is withdrawn"),
+            Self::Remediated => f.write_str("the runbook repaired it and proved it"),
+            Self::AlreadyCompliant => f.write_str("the runbook found nothing to repair"),
+            Self::Contradicted(cause) => {
+                write!(f, "failed verification: {cause} reports a violation from after the attempt's end")
+            }
+            Self::AttemptFailed(number, why) => write!(f, "attempt {number} failed: {why}"),
+            Self::AttemptsExhausted(attempts) => {
+                write!(f, "no attempt is left after {attempts}, so a person has to look")
+            }
+            Self::NoRoute(cause) => write!(f, "no route takes {cause}"),
+            Self::OtherResourceType(cause) => {
+                write!(f, "the route for {cause} does not take resources of this type")
+            }
+            Self::InsufficientData => f.write_str("AWS Config has insufficient data to say anything"),
+            Self::MemberAccount(account) => {
+                write!(f, "the resource belongs to account {account}, whose own Mend answers")
+            }
+            Self::ForeignAccount => f.write_str("the event is addressed to another account than the stack's"),
+            Self::Hostile(field, broken) => write!(f, "{field}: {broken}"),
+            Self::NotAnAttempt => f.write_str("the execution carries no incident and attempt of Mend"),
+            Self::NotEnded => f.write_str("the execution has not ended"),
+            Self::UnknownIncident(incident) => {
+                write!(f, "the ledger holds no incident {incident}, or a later one")
+            }
+            Self::OtherAttempt(number) => write!(f, "attempt {number} is not the one under way"),
+            Self::RouteGone => f.write_str("the incident's route is no longer in the policy"),
+            Self::Resumed => f.write_str("what an earlier invocation left undone is carried on"),
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,257 @@
+//! What a signal or an outcome changes in an incident.
+
+use std::collections::BTreeMap;
+
+use super::{Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, Resolution, State};
+use crate::decision::{Decision, Reason, Verdict};
+use crate::identity::{Fingerprint, Generation, IncidentId};
+use crate::policy::Route;
+use crate::signal::{CauseState, Signal};
+use crate::time::Timestamp;
+
+/// What follows from what was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing, for now.
+    Nothing,
+    /// The problem is over.
+    Resolved,
+    /// A person has to look.
+    Escalated,
+    /// The problem is there, and what to do about it has to be decided.
+    Undecided,
+}
+
+/// What follows, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What follows.
+    pub consequence: Consequence,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+impl Heard {
+    fn new(consequence: Consequence, reasons: impl Into<Vec<Reason>>) -> Self {
+        Self { consequence, reasons: reasons.into() }
+    }
+
+    fn nothing(reason: Reason) -> Self {
+        Self::new(Consequence::Nothing, [reason])
+    }
+
+    /// The decision that this is already; none while it has to be made.
+    #[must_use]
+    pub fn decision(&self) -> Option<Decision> {
+        let verdict = match self.consequence {
+            Consequence::Nothing => Verdict::Ignore,
+            Consequence::Resolved => Verdict::Resolve,
+            // Raising the severity and calling a person is an answer.
+            Consequence::Escalated => Verdict::Respond,
+            Consequence::Undecided => return None,
+        };
+        Some(Decision { verdict, reasons: self.reasons.clone() })
+    }
+}
+
+impl Incident {
+    /// Opens the first incident of a problem.
+    #[must_use]
+    pub fn open(signal: &Signal, route: &Route, now: Timestamp) -> (Self, Heard) {
+        let fingerprint = Fingerprint::of(&signal.resource, &route.problem);
+        let incident =
+            Self::generation(IncidentId { fingerprint, generation: Generation::FIRST }, signal, route, now);
+        (incident, Heard::new(Consequence::Undecided, [Reason::CauseViolated(signal.cause.clone())]))
+    }
+
+    fn generation(id: IncidentId, signal: &Signal, route: &Route, now: Timestamp) -> Self {
+        let mut incident = Self {
+            id,
+            resource: signal.resource.clone(),
+            problem: route.problem.clone(),
+            route: route.name.clone(),
+            severity: route.severity,
+            opened_at: now,
+            evidence: signal.freshness,
+            causes: BTreeMap::from([(signal.cause.clone(), CauseRecord { state: signal.state, at: signal.at })]),
+            state: State::Open,
+            finished: Vec::new(),
+            outbox: Vec::new(),
+            ops_item: None,
+            notes: Vec::new(),
+        };
+        incident.note(now, format!("Opened: {} reports a violation as of {}", signal.cause, signal.at));
+        incident
+    }
+
+    /// Takes in what a cause says about the incident's resource.
+    ///
+    /// A cause moves only forward in its own time, so late, repeated and reordered events are harmless.
+    #[must_use]
+    pub fn hear(&mut self, signal: &Signal, route: &Route, now: Timestamp) -> Heard {
+        if self.causes.get(&signal.cause).is_some_and(|record| record.at >= signal.at) {
+            return Heard::nothing(Reason::AlreadyKnown);
+        }
+        let record = CauseRecord { state: signal.state, at: signal.at };
+        match signal.state {
+            CauseState::Violated => self.hear_violated(signal, record, route, now),
+            CauseState::Clear => self.hear_clear(signal, record, now),
+        }
+    }
+
+    fn hear_violated(&mut self, signal: &Signal, record: CauseRecord, route: &Route, now: Timestamp) -> Heard {
+        if let State::Resolved { proved_at, .. } = self.state {
+            if signal.at <= proved_at {
+                self.causes.insert(signal.cause.clone(), record);
+                return Heard::nothing(Reason::NotLookedSince(proved_at));
+            }
+            let id =
+                IncidentId { fingerprint: self.id.fingerprint.clone(), generation: self.id.generation.next() };
+            *self = Self::generation(id, signal, route, now);
+            return Heard::new(Consequence::Undecided, [Reason::CauseViolated(signal.cause.clone())]);
+        }
+        self.causes.insert(signal.cause.clone(), record);
+        self.evidence = self.evidence.min(signal.freshness);
+        let violated = Reason::CauseViolated(signal.cause.clone());
+        match &self.state {
+            State::Open | State::Observed(_) | State::Suppressed | State::Deferred => {
+                Heard::new(Consequence::Undecided, [violated])
+            }
+            State::Remediating(attempt) => {
+                Heard::new(Consequence::Nothing, [violated, Reason::AttemptRuns(attempt.number)])
+            }
+            State::AwaitingApproval(_) | State::Escalated | State::Resolved { .. } => {
+                Heard::new(Consequence::Nothing, [violated, Reason::AwaitsPerson])
+            }
+        }
+    }
+
+    fn hear_clear(&mut self, signal: &Signal, record: CauseRecord, now: Timestamp) -> Heard {
+        self.causes.insert(signal.cause.clone(), record);
+        let cleared = Reason::CauseCleared(signal.cause.clone());
+        let remaining: Vec<_> = self.violated().map(|(cause, _)| cause.clone()).collect();
+        if !remaining.is_empty() {
+            return Heard::new(Consequence::Nothing, [cleared, Reason::CausesRemain(remaining)]);
+        }
+        let mut reasons = vec![cleared];
+        match &self.state {
+            State::Resolved { .. } => return Heard::nothing(Reason::NothingToClear),
+            State::Remediating(attempt) => {
+                reasons.push(Reason::AttemptRuns(attempt.number));
+                return Heard::new(Consequence::Nothing, reasons);
+            }
+            State::AwaitingApproval(_) => reasons.push(Reason::RequestWithdrawn),
+            State::Open | State::Observed(_) | State::Suppressed | State::Deferred | State::Escalated => {}
+        }
+        self.resolve_cleared(now);
+        Heard::new(Consequence::Resolved, reasons)
+    }
+
+    /// Takes in how an execution ended.
+    ///
+    /// Its success counts only if no cause complains about a time after it.
+    #[must_use]
+    pub fn hear_outcome(&mut self, report: &AttemptReport, route: &Route, now: Timestamp) -> Heard {
+        if report.incident != self.id {
+            return Heard::nothing(Reason::UnknownIncident(report.incident.clone()));
+        }
+        let attempt = match &self.state {
+            // A person may start the planned attempt from the OpsItem: that is the approval.
+            State::Remediating(attempt) | State::AwaitingApproval(attempt)
+                if attempt.number == report.attempt && attempt.plan.runbook == report.runbook =>
+            {
+                attempt.clone()
+            }
+            State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred
+            | State::AwaitingApproval(_)
+            | State::Remediating(_)
+            | State::Escalated
+            | State::Resolved { .. } => return Heard::nothing(Reason::OtherAttempt(report.attempt)),
+        };
+        let attempt = Attempt { execution: Some(report.execution.clone()), ..attempt };
+        let contradiction =
+            self.violated().find(|(_, record)| record.at > report.ended_at).map(|(cause, _)| cause.clone());
+        let (outcome, proof) = match (&report.outcome, contradiction) {
+            (Outcome::Remediated | Outcome::AlreadyCompliant, Some(cause)) => {
+                let reason = Reason::Contradicted(cause);
+                (Outcome::Failed(reason.to_string()), Err(reason.to_string()))
+            }
+            (Outcome::Remediated, None) => (Outcome::Remediated, Ok((Resolution::Remediated, Reason::Remediated))),
+            (Outcome::AlreadyCompliant, None) => {
+                (Outcome::AlreadyCompliant, Ok((Resolution::AlreadyCompliant, Reason::AlreadyCompliant)))
+            }
+            (Outcome::Failed(why), _) => (report.outcome.clone(), Err(why.clone())),
+            (Outcome::TimedOut, _) => (Outcome::TimedOut, Err("it took too long".to_owned())),
+        };
+        let number = attempt.number;
+        self.finish(attempt, outcome, report.ended_at, report.changes.clone());
+        match proof {
+            Ok((how, reason)) => {
+                if let Some(changes) = &report.changes {
+                    self.note(report.ended_at, changes.clone());
+                }
+                self.resolve(how, report.ended_at, &reason.to_string(), now);
+                Heard::new(Consequence::Resolved, [reason])
+            }
+            Err(why) => self.try_again(Reason::AttemptFailed(number, why), route, now),
+        }
+    }
+
+    /// Takes in that the attempt's execution could not be started at all.
+    #[must_use]
+    pub fn could_not_start(&mut self, why: String, route: &Route, now: Timestamp) -> Heard {
+        let State::Remediating(attempt) = &self.state else {
+            return Heard::nothing(Reason::AlreadyKnown);
+        };
+        let attempt = attempt.clone();
+        let reason = Reason::AttemptFailed(attempt.number, why.clone());
+        self.withdraw_start();
+        self.finish(attempt, Outcome::Failed(why), now, None);
+        self.try_again(reason, route, now)
+    }
+
+    fn finish(&mut self, attempt: Attempt, outcome: Outcome, ended_at: Timestamp, changes: Option<String>) {
+        self.withdraw_start();
+        self.finished.push(FinishedAttempt { attempt, outcome, ended_at, changes });
+    }
+
+    fn try_again(&mut self, failure: Reason, route: &Route, now: Timestamp) -> Heard {
+        self.note(now, capitalised(&failure.to_string()));
+        if self.violated().next().is_none() {
+            self.resolve_cleared(now);
+            return Heard::new(Consequence::Resolved, [failure]);
+        }
+        self.state = State::Open;
+        if self.next_attempt().number() <= route.attempts {
+            let next = Reason::NextAttempt(self.next_attempt());
+            return Heard::new(Consequence::Undecided, [failure, next]);
+        }
+        let exhausted = Reason::AttemptsExhausted(route.attempts);
+        self.state = State::Escalated;
+        self.severity = self.severity.raised();
+        self.note(now, format!("{}: {exhausted}", Change::Escalated.sentence()));
+        self.announce(Change::Escalated);
+        Heard::new(Consequence::Escalated, [failure, exhausted])
+    }
+
+    /// Every cause has cleared. A cause that complains again has looked again, so the oldest word counts.
+    fn resolve_cleared(&mut self, now: Timestamp) {
+        let proved_at = self.causes.values().map(|record| record.at).min().unwrap_or(now);
+        self.resolve(Resolution::Cleared, proved_at, "every cause reports that it is right again", now);
+    }
+
+    fn resolve(&mut self, how: Resolution, proved_at: Timestamp, why: &str, now: Timestamp) {
+        self.state = State::Resolved { at: now, proved_at, how };
+        self.withdraw_start();
+        self.note(now, format!("{}: {why}", Change::Resolved.sentence()));
+        self.announce(Change::Resolved);
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}

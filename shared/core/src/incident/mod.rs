@@ -1,0 +1,267 @@
+//! The incident: one problem on one resource, from the first signal to the proved repair.
+//!
+//! A state machine without I/O. [`Incident::hear`] takes what a cause or an attempt says,
+//! [`Incident::take`] what was decided; both leave in the outbox what has to happen outside. Invariants:
+//! a cause moves only forward in its own time; one attempt at a time; an incident is resolved by proof or
+//! by its last cause, never by hope.
+
+mod hear;
+mod outbox;
+
+use std::collections::BTreeMap;
+
+pub use hear::{Consequence, Heard};
+pub use outbox::{Change, Effect};
+
+use crate::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
+use crate::decision::Reason;
+use crate::guard::Course;
+use crate::identity::{AttemptNumber, IncidentId, effect_key};
+use crate::policy::{Problem, RouteName, Severity};
+use crate::resource::Resource;
+use crate::signal::{Cause, CauseState, Freshness};
+use crate::time::Timestamp;
+
+/// What a cause said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CauseRecord {
+    /// Wrong or right.
+    pub state: CauseState,
+    /// As of when, by the cause's own clock.
+    pub at: Timestamp,
+}
+
+/// What will be started, in every detail: it is replayed verbatim, however often the start has to be tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The runbook.
+    pub runbook: RunbookName,
+    /// Its version.
+    pub version: DocumentVersion,
+    /// The role that it assumes.
+    pub role: RoleArn,
+    /// Its own parameters; incident, attempt and role are added when it starts.
+    pub parameters: BTreeMap<ParameterName, String>,
+}
+
+/// One start of a runbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The how-manieth.
+    pub number: AttemptNumber,
+    /// Of what.
+    pub plan: Plan,
+    /// When it was decided.
+    pub planned_at: Timestamp,
+    /// The execution, as soon as its id is known.
+    pub execution: Option<ExecutionId>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Repaired, and read back.
+    Remediated,
+    /// There was nothing to repair.
+    AlreadyCompliant,
+    /// Not repaired, and why.
+    Failed(String),
+    /// Took too long.
+    TimedOut,
+}
+
+/// An attempt that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedAttempt {
+    /// Which.
+    pub attempt: Attempt,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When.
+    pub ended_at: Timestamp,
+    /// What it changed, in the runbook's words.
+    pub changes: Option<String>,
+}
+
+/// What an execution says about the attempt that it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// The incident, from the execution's own parameters.
+    pub incident: IncidentId,
+    /// The attempt, likewise.
+    pub attempt: AttemptNumber,
+    /// The document that ran.
+    pub runbook: RunbookName,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When.
+    pub ended_at: Timestamp,
+    /// What it changed, in the runbook's words.
+    pub changes: Option<String>,
+    /// What the resource was like before, as JSON: what a restore runbook needs.
+    pub before_state: Option<String>,
+}
+
+/// How an incident came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The runbook repaired it and proved it.
+    Remediated,
+    /// The runbook found nothing to repair.
+    AlreadyCompliant,
+    /// The last cause cleared, whoever repaired it.
+    Cleared,
+}
+
+/// Where an incident stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is decided yet.
+    Open,
+    /// The answer is planned and nothing is changed.
+    Observed(Plan),
+    /// Operators do not want an answer.
+    Suppressed,
+    /// A guard rail says not now.
+    Deferred,
+    /// The attempt may begin when a person says so.
+    AwaitingApproval(Attempt),
+    /// The attempt is under way.
+    Remediating(Attempt),
+    /// Every attempt failed: a person has to look.
+    Escalated,
+    /// It is over.
+    Resolved {
+        /// Since when.
+        at: Timestamp,
+        /// Until when it is known to be right: only what a cause saw later opens it again.
+        proved_at: Timestamp,
+        /// How.
+        how: Resolution,
+    },
+}
+
+/// A sentence of an incident's story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub text: String,
+}
+
+/// One problem on one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// Fingerprint and generation.
+    pub id: IncidentId,
+    /// The resource.
+    pub resource: Resource,
+    /// What is wrong with it.
+    pub problem: Problem,
+    /// The route that answers.
+    pub route: RouteName,
+    /// How bad it is; raised when it is escalated.
+    pub severity: Severity,
+    /// When this generation began.
+    pub opened_at: Timestamp,
+    /// The freshest of the events that speak of it.
+    pub evidence: Freshness,
+    /// Who complains, or has complained.
+    pub causes: BTreeMap<Cause, CauseRecord>,
+    /// Where it stands.
+    pub state: State,
+    /// The attempts that are over.
+    pub finished: Vec<FinishedAttempt>,
+    /// What has to happen outside the ledger, in this order.
+    pub outbox: Vec<Effect>,
+    /// Its OpsItem.
+    pub ops_item: Option<OpsItemId>,
+    /// Its story, the newest last.
+    pub notes: Vec<Note>,
+}
+
+/// So many sentences of the story are kept: they have to fit into one OpsItem field of 20 KB.
+const NOTES: usize = 40;
+
+impl Incident {
+    /// The attempt that is under way.
+    #[must_use]
+    pub const fn running(&self) -> Option<&Attempt> {
+        match &self.state {
+            State::Remediating(attempt) => Some(attempt),
+            State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred
+            | State::AwaitingApproval(_)
+            | State::Escalated
+            | State::Resolved { .. } => None,
+        }
+    }
+
+    /// The number that the next attempt gets.
+    #[must_use]
+    pub fn next_attempt(&self) -> AttemptNumber {
+        self.finished.last().map_or(AttemptNumber::FIRST, |finished| finished.attempt.number.next())
+    }
+
+    /// The `ClientToken` of an attempt: Automation starts one execution for it, however often it is asked.
+    #[must_use]
+    pub fn client_token(&self, attempt: AttemptNumber) -> String {
+        effect_key(&self.id, self.opened_at, &format!("attempt/{attempt}")).to_string()
+    }
+
+    /// OpsCenter makes one OpsItem for it, while that is not resolved.
+    #[must_use]
+    pub fn dedup_string(&self) -> String {
+        format!("mend/{}/{}", self.id, self.opened_at.milliseconds())
+    }
+
+    /// Adds a sentence to the story.
+    pub fn note(&mut self, at: Timestamp, text: impl Into<String>) {
+        if self.notes.len() == NOTES {
+            self.notes.remove(1);
+        }
+        self.notes.push(Note { at, text: text.into() });
+    }
+
+    /// Takes the course that was decided for an open problem. Deciding the same again changes nothing.
+    pub fn take(&mut self, course: Course, reasons: &[Reason], now: Timestamp) {
+        let (state, change) = match course {
+            Course::Start(plan) => (State::Remediating(self.attempt(plan, now)), Change::Responding),
+            Course::Ask(plan) => (State::AwaitingApproval(self.attempt(plan, now)), Change::AwaitingApproval),
+            Course::Record(plan) => (State::Observed(plan), Change::Observed),
+            Course::Wait => (State::Deferred, Change::Deferred),
+            Course::Leave => (State::Suppressed, Change::Suppressed),
+        };
+        let stays = std::mem::discriminant(&state) == std::mem::discriminant(&self.state);
+        self.state = state;
+        if stays {
+            return;
+        }
+        let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        self.note(now, format!("{}: {}", change.sentence(), why.join("; ")));
+        self.announce(change);
+    }
+
+    fn attempt(&self, plan: Plan, now: Timestamp) -> Attempt {
+        Attempt { number: self.next_attempt(), plan, planned_at: now, execution: None }
+    }
+
+    /// Takes down that the attempt's execution has been started. The id may be unknown: the outcome tells.
+    pub fn started(&mut self, execution: Option<ExecutionId>, now: Timestamp) {
+        let State::Remediating(attempt) = &mut self.state else { return };
+        let (number, runbook) = (attempt.number, attempt.plan.runbook.clone());
+        attempt.execution.clone_from(&execution);
+        let id = execution.map_or_else(|| "an execution that was started before".to_owned(), |id| id.to_string());
+        self.note(now, format!("Attempt {number} runs {runbook} as {id}"));
+        self.put_in_front(Effect::OpsItem);
+    }
+
+    fn violated(&self) -> impl Iterator<Item = (&Cause, &CauseRecord)> {
+        self.causes.iter().filter(|(_, record)| record.state == CauseState::Violated)
+    }
+}

@@ -1,0 +1,123 @@
+//! What has to happen outside the ledger. The list is kept in the incident's row: an effect that a crash
+//! interrupted is still there, and each has a key that makes its repetition harmless.
+
+use std::fmt;
+
+use super::Incident;
+
+/// A change of the incident that others are told about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The plan is recorded, nothing is changed.
+    Observed,
+    /// A guard rail says not now.
+    Deferred,
+    /// Operators do not want an answer.
+    Suppressed,
+    /// A person has to say yes.
+    AwaitingApproval,
+    /// An attempt begins.
+    Responding,
+    /// Every attempt failed.
+    Escalated,
+    /// It is over.
+    Resolved,
+}
+
+impl Change {
+    /// Every change.
+    pub const ALL: [Self; 7] = [
+        Self::Observed,
+        Self::Deferred,
+        Self::Suppressed,
+        Self::AwaitingApproval,
+        Self::Responding,
+        Self::Escalated,
+        Self::Resolved,
+    ];
+
+    /// The change as the beginning of a sentence.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Observed => "Observed, nothing is changed",
+            Self::Deferred => "Deferred",
+            Self::Suppressed => "Suppressed",
+            Self::AwaitingApproval => "Waits for approval",
+            Self::Responding => "Responding",
+            Self::Escalated => "Escalated to a person",
+            Self::Resolved => "Resolved",
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    /// In CamelCase, as it stands in the ledger and in the detail-types of Mend's events.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One thing that has to happen outside the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Bring the OpsItem in step with the incident; create it if there is none.
+    OpsItem,
+    /// Start the runbook of the attempt that is under way.
+    Runbook,
+    /// Tell people.
+    Notification(Change),
+    /// Tell machines, on Mend's own bus.
+    Event(Change),
+}
+
+impl Incident {
+    /// Puts into the outbox what a change asks for.
+    pub(super) fn announce(&mut self, change: Change) {
+        match change {
+            Change::Suppressed => self.put(Effect::Event(change)),
+            Change::Responding => {
+                self.put(Effect::OpsItem);
+                self.put(Effect::Runbook);
+                self.put(Effect::Notification(change));
+                self.put(Effect::Event(change));
+            }
+            Change::Observed | Change::Deferred | Change::AwaitingApproval | Change::Escalated => {
+                self.put(Effect::OpsItem);
+                self.put(Effect::Notification(change));
+                self.put(Effect::Event(change));
+            }
+            Change::Resolved => {
+                // Who was never told of the problem is not told of its end.
+                if self.ops_item.is_some() || self.outbox.contains(&Effect::OpsItem) {
+                    self.put(Effect::OpsItem);
+                    self.put(Effect::Notification(change));
+                }
+                self.put(Effect::Event(change));
+            }
+        }
+    }
+
+    /// An effect brings the outside in step with the incident as it is, so once in the outbox is enough.
+    fn put(&mut self, effect: Effect) {
+        self.outbox.retain(|waiting| *waiting != effect);
+        self.outbox.push(effect);
+    }
+
+    pub(super) fn put_in_front(&mut self, effect: Effect) {
+        self.outbox.retain(|waiting| *waiting != effect);
+        self.outbox.insert(0, effect);
+    }
+
+    /// Takes a start out of the outbox that has become pointless.
+    pub(super) fn withdraw_start(&mut self) {
+        self.outbox.retain(|waiting| *waiting != Effect::Runbook);
+    }
+
+    /// Takes an effect out of the outbox that has happened.
+    pub fn done(&mut self, effect: Effect) {
+        if let Some(index) = self.outbox.iter().position(|waiting| *waiting == effect) {
+            self.outbox.remove(index);
+        }
+    }
+}

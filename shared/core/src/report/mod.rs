@@ -1,0 +1,204 @@
+//! What an incident looks like to people and machines: OpsItem, notification, event. Pure: text in the
+//! ledger becomes text elsewhere.
+
+mod event;
+mod notification;
+mod ops_item;
+
+pub use event::MendEvent;
+pub use notification::Notification;
+pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
+
+use crate::account::{AccountId, Partition, Region};
+use crate::automation::{ExecutionId, OpsItemId};
+use crate::decision::Verdict;
+use crate::incident::{Attempt, Change, Incident, Outcome, Plan, Resolution, State};
+use crate::mode::Environment;
+use crate::policy::Route;
+use crate::resource::Resource;
+
+/// Where the reader is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The stack's partition.
+    pub partition: Partition,
+    /// The stack's account.
+    pub account: AccountId,
+    /// The stack's Region.
+    pub region: Region,
+    /// The stack's environment.
+    pub environment: Environment,
+}
+
+impl Place {
+    fn ops_item_link(&self, id: &OpsItemId) -> String {
+        self.systems_manager(&format!("opsitems/{id}"))
+    }
+
+    fn execution_link(&self, id: &ExecutionId) -> String {
+        self.systems_manager(&format!("automation/execution/{id}"))
+    }
+
+    fn systems_manager(&self, page: &str) -> String {
+        let (region, host) = (&self.region, self.partition.console_host());
+        format!("https://{region}.{host}/systems-manager/{page}?region={region}")
+    }
+
+    /// The resource's ARN, where its type has a form that is known here. Config's events carry none.
+    fn arn(&self, resource: &Resource) -> Option<String> {
+        let (partition, account, region, id) =
+            (&self.partition, &resource.account, &resource.region, &resource.id);
+        match resource.kind.as_str() {
+            _ if id.as_str().starts_with("arn:") => Some(id.to_string()),
+            "AWS::EC2::SecurityGroup" => {
+                Some(format!("arn:{partition}:ec2:{region}:{account}:security-group/{id}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Change {
+    /// The decision that led to the change.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Observed | Self::AwaitingApproval | Self::Responding | Self::Escalated => Verdict::Respond,
+            Self::Deferred => Verdict::Defer,
+            Self::Suppressed => Verdict::Suppress,
+            Self::Resolved => Verdict::Resolve,
+        }
+    }
+}
+
+/// The name of a state, for machines.
+fn state_name(state: &State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Observed(_) => "observed",
+        State::Suppressed => "suppressed",
+        State::Deferred => "deferred",
+        State::AwaitingApproval(_) => "awaiting-approval",
+        State::Remediating(_) => "remediating",
+        State::Escalated => "escalated",
+        State::Resolved { .. } => "resolved",
+    }
+}
+
+/// The attempt that a reader of the incident would look at: the one under way, else the last.
+fn attempt(incident: &Incident) -> Option<&Attempt> {
+    match &incident.state {
+        State::Remediating(attempt) | State::AwaitingApproval(attempt) => Some(attempt),
+        State::Open
+        | State::Observed(_)
+        | State::Suppressed
+        | State::Deferred
+        | State::Escalated
+        | State::Resolved { .. } => incident.finished.last().map(|finished| &finished.attempt),
+    }
+}
+
+/// What is, was or would be started.
+fn plan(incident: &Incident) -> Option<&Plan> {
+    match &incident.state {
+        State::Observed(plan) => Some(plan),
+        State::Open
+        | State::Suppressed
+        | State::Deferred
+        | State::AwaitingApproval(_)
+        | State::Remediating(_)
+        | State::Escalated
+        | State::Resolved { .. } => attempt(incident).map(|attempt| &attempt.plan),
+    }
+}
+
+/// `Mend-CloseAdminPorts (version 1) with SecurityGroupId sg-…`
+fn plan_in_words(plan: &Plan) -> String {
+    let parameters: Vec<_> = plan.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    format!("{} (version {}) with {}", plan.runbook, plan.version, parameters.join(", "))
+}
+
+/// What Mend did, in a sentence or two.
+fn what_mend_did(incident: &Incident, route: &Route) -> String {
+    let last_note = || incident.notes.last().map(|note| note.text.clone()).unwrap_or_default();
+    match &incident.state {
+        State::Observed(plan) => {
+            format!(
+                "Nothing was changed: the route only observes. In mode enforce it would start {}.",
+                plan_in_words(plan)
+            )
+        }
+        State::AwaitingApproval(attempt) => {
+            format!("Nothing yet: it would start {} and waits for a person.", plan_in_words(&attempt.plan))
+        }
+        State::Remediating(attempt) => {
+            format!("Started {}, attempt {} of {}.", plan_in_words(&attempt.plan), attempt.number, route.attempts)
+        }
+        State::Escalated => incident.finished.last().map_or_else(last_note, |finished| {
+            let why = match &finished.outcome {
+                Outcome::Failed(why) => why.as_str(),
+                Outcome::TimedOut => "it took too long",
+                Outcome::Remediated | Outcome::AlreadyCompliant => "the repair did not last",
+            };
+            format!(
+                "Started {} {} time(s) without success. The last attempt: {why}.",
+                finished.attempt.plan.runbook, finished.attempt.number
+            )
+        }),
+        State::Resolved { how: Resolution::Remediated, .. } => {
+            let finished = incident.finished.last();
+            let changes = finished.and_then(|finished| finished.changes.as_deref());
+            let runbook = &route.runbook;
+            changes.map_or_else(
+                || format!("{runbook} repaired it and read it back."),
+                |changes| format!("{runbook} repaired it and read it back: {}", sentence(changes)),
+            )
+        }
+        State::Resolved { how: Resolution::AlreadyCompliant, .. } => {
+            format!("{} looked and found nothing to repair.", route.runbook)
+        }
+        State::Resolved { how: Resolution::Cleared, .. } => {
+            "Nothing: everything that complained reports that it is right again.".to_owned()
+        }
+        State::Deferred | State::Suppressed | State::Open => format!("Nothing was changed. {}.", last_note()),
+    }
+}
+
+/// What the reader needs to do.
+fn what_you_need_to_do(incident: &Incident, route: &Route) -> String {
+    match &incident.state {
+        State::Observed(_) => format!(
+            "Repair it by hand, or let Mend do it: set the route's mode switch /mend/<environment>/mode/{} to enforce.",
+            route.name
+        ),
+        State::AwaitingApproval(attempt) => format!(
+            "Look at the plan. To approve it, run {} from the OpsItem with Incident {} and Attempt {}.",
+            attempt.plan.runbook, incident.id, attempt.number
+        ),
+        State::Remediating(_) => "Nothing: Mend tells you how it ends.".to_owned(),
+        State::Escalated => {
+            "Look at the last execution, repair the resource by hand, and resolve the OpsItem.".to_owned()
+        }
+        State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, attempt(incident)) {
+            (Some(undo), Some(Attempt { execution: Some(execution), .. })) => {
+                format!(
+                    "Nothing. If the change was intended, {undo} undoes the repair: give it ExecutionId {execution}."
+                )
+            }
+            _ => "Nothing.".to_owned(),
+        },
+        State::Resolved { .. } | State::Suppressed => "Nothing.".to_owned(),
+        State::Deferred | State::Open => {
+            "Nothing, if it can wait. Otherwise repair it by hand: Mend notices and closes the incident."
+                .to_owned()
+        }
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+mod tests;

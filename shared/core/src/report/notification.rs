@@ -1,0 +1,119 @@
+//! What people are told through SNS, and machines beside them.
+
+use serde_json::{Value, json};
+
+use super::{Place, attempt, plan, state_name, what_mend_did, what_you_need_to_do};
+use crate::identity::effect_key;
+use crate::incident::{Change, Incident};
+use crate::policy::Route;
+
+/// A message to people, with the same in JSON for machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// One line of ASCII, at most 99 characters, as SNS demands of e-mail subjects.
+    pub subject: String,
+    /// The text for people.
+    pub text: String,
+    /// The same for machines.
+    pub json: Value,
+    /// For the filter policies of subscriptions.
+    pub attributes: [(&'static str, String); 6],
+}
+
+const SUBJECT: usize = 99;
+
+impl Notification {
+    /// Tells of a change of the incident. A repetition carries the same `id`.
+    #[must_use]
+    pub fn of(incident: &Incident, change: Change, route: &Route, place: &Place) -> Self {
+        let resource = &incident.resource;
+        Self {
+            subject: subject(incident, change, route, place),
+            text: text(incident, route, place),
+            json: details(incident, change, route, place),
+            attributes: [
+                ("severity", incident.severity.to_string()),
+                ("route", route.name.to_string()),
+                ("account", resource.account.to_string()),
+                ("environment", place.environment.to_string()),
+                ("decision", json!(change.verdict()).as_str().unwrap_or_default().to_owned()),
+                ("change", change.to_string()),
+            ],
+        }
+    }
+}
+
+fn subject(incident: &Incident, change: Change, route: &Route, place: &Place) -> String {
+    let word = match change {
+        Change::Observed => "Observed",
+        Change::Deferred => "Deferred",
+        Change::Suppressed => "Suppressed",
+        Change::AwaitingApproval => "Needs approval",
+        Change::Responding => "Repairing",
+        Change::Escalated => "Needs you",
+        Change::Resolved => "Resolved",
+    };
+    let subject = format!("[Mend {}] {word}: {}, {}", place.environment, route.title, incident.resource.id);
+    subject.chars().take(SUBJECT).collect()
+}
+
+fn text(incident: &Incident, route: &Route, place: &Place) -> String {
+    let resource = &incident.resource;
+    let causes: Vec<_> =
+        incident.causes.iter().map(|(cause, record)| format!("{cause} (as of {})", record.at)).collect();
+    let mut text = format!(
+        "{title}: {kind} {id} in {region}, account {account} ({environment}).\n\
+         \n\
+         What happened: reported by {causes}.\n\
+         What Mend did: {did}\n\
+         What you need to do: {todo}\n\
+         \n",
+        title = route.title,
+        kind = resource.kind,
+        id = resource.id,
+        region = resource.region,
+        account = resource.account,
+        environment = place.environment,
+        causes = causes.join(", "),
+        did = what_mend_did(incident, route),
+        todo = what_you_need_to_do(incident, route).replace("<environment>", &place.environment.to_string()),
+    );
+    if let Some(id) = &incident.ops_item {
+        text.push_str(&format!("OpsItem:   {}\n", place.ops_item_link(id)));
+    }
+    if let Some(id) = attempt(incident).and_then(|attempt| attempt.execution.as_ref()) {
+        text.push_str(&format!("Execution: {}\n", place.execution_link(id)));
+    }
+    text.push_str(&format!("Incident:  {} (route {}, severity {})\n", incident.id, route.name, incident.severity));
+    text
+}
+
+/// The change for machines: the JSON of notifications and the detail of Mend's events.
+pub(super) fn details(incident: &Incident, change: Change, route: &Route, place: &Place) -> Value {
+    let attempt = attempt(incident);
+    let execution = attempt.and_then(|attempt| attempt.execution.as_ref());
+    let causes: Vec<_> = incident.causes.keys().map(ToString::to_string).collect();
+    let occasion = format!("{change}/{}", incident.finished.len());
+    json!({
+        "id": effect_key(&incident.id, incident.opened_at, &occasion).to_string(),
+        "change": change.to_string(),
+        "decision": change.verdict(),
+        "incident": incident.id.to_string(),
+        "state": state_name(&incident.state),
+        "environment": place.environment.to_string(),
+        "route": route.name,
+        "problem": incident.problem,
+        "title": route.title,
+        "severity": incident.severity,
+        "resource": incident.resource,
+        "causes": causes,
+        "attempt": attempt.map(|attempt| attempt.number.number()),
+        "runbook": plan(incident).map(|plan| &plan.runbook),
+        "execution": execution,
+        "opsItem": incident.ops_item,
+        "links": {
+            "opsItem": incident.ops_item.as_ref().map(|id| place.ops_item_link(id)),
+            "execution": execution.map(|id| place.execution_link(id)),
+        },
+    })
+}

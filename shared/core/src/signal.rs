@@ -1,0 +1,84 @@
+//! What an event says, once it is parsed: something complains about a resource, or has stopped to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::resource::Resource;
+use crate::text::{InvalidText, consists_of, text_type};
+use crate::time::Timestamp;
+
+text_type! {
+    /// The name of a Config rule. Security Hub and conformance packs append suffixes of their own.
+    ConfigRuleName, "a Config rule's name", "1 to 128 letters, digits, spaces, and . _ : / @ + = , - # ( )", is_config_rule_name
+}
+
+const fn is_config_rule_name(text: &[u8]) -> bool {
+    consists_of(text, b"._:/@+=,-#() ", 1, 128)
+}
+
+/// Who complains about a resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A rule of AWS Config.
+    ConfigRule(ConfigRuleName),
+}
+
+impl fmt::Display for Cause {
+    /// `config-rule/<name>`: the key of the cause in the ledger.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConfigRule(name) => write!(f, "config-rule/{name}"),
+        }
+    }
+}
+
+impl FromStr for Cause {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some(("config-rule", name)) => ConfigRuleName::new(name).map(Self::ConfigRule),
+            _ => Err(InvalidText { kind: "a cause", rule: "config-rule/<name>" }),
+        }
+    }
+}
+
+/// What a cause says about the resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CauseState {
+    /// Something is wrong.
+    Violated,
+    /// It is right, or no longer this cause's business.
+    Clear,
+}
+
+/// Whether an event may be acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Freshness {
+    /// It has just come.
+    Live,
+    /// It comes out of an archive: it carries a `replay-name`.
+    Replayed,
+    /// It is older than a day.
+    Stale,
+}
+
+impl Freshness {
+    /// How old an event may be before it is only recorded.
+    pub const LIMIT: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+}
+
+/// One cause's word about one resource at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Who says it.
+    pub cause: Cause,
+    /// Of what.
+    pub resource: Resource,
+    /// What.
+    pub state: CauseState,
+    /// As of when, by the source's own clock: this orders what one cause says.
+    pub at: Timestamp,
+    /// Whether it may be acted on.
+    pub freshness: Freshness,
+}
