@@ -1,0 +1,77 @@
+"""What an action is: checks of its inputs when the document is created, and its work when a step runs."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.automation.failures import StepTimedOut
+from localcloud.automation.interpolation import Scope
+from localcloud.automation.interruption import Interruption
+from localcloud.automation.roles import AssumedRole
+
+
+@dataclass
+class Result:
+    """What a successful action gives back."""
+
+    payload: Any = None
+    """The JSON that the selectors of the step's declared outputs read."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """Outputs that the action has without declaring them."""
+    next_step: str | None = None
+    """The step that a branch chose."""
+
+
+@dataclass
+class StepContext:
+    """What an action may use while its step runs."""
+
+    role: AssumedRole
+    scope: Scope
+    interruption: Interruption
+    deadline: float
+    """The moment, by the monotonic clock, at which this attempt has timed out."""
+
+    def remaining(self) -> float:
+        """Return the seconds that are left; with none left, the attempt has timed out."""
+        self.interruption.check()
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise StepTimedOut("The step did not finish within its time-out")
+        return left
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the time-out or an interruption comes first."""
+        self.interruption.wait(min(seconds, self.remaining()))
+        self.remaining()
+
+
+class Action:
+    """An action of Automation."""
+
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    outputs: frozenset[str] = frozenset()
+    """The outputs that it has without declaring them."""
+    declares_outputs = False
+    default_timeout: float = 3600
+
+    def problems(self, inputs: dict[str, Any]) -> Iterator[str]:
+        """Yield what is wrong with the inputs of a step, references not yet resolved."""
+        for name in sorted(self.required - inputs.keys()):
+            yield f"the input {name} is missing"
+        for name in sorted(inputs.keys() - self.required - self.optional):
+            yield f"the input {name} is unknown or not supported locally"
+
+    def targets(self, inputs: dict[str, Any]) -> list[str]:
+        """Return the steps that the inputs name."""
+        return []
+
+    def falls_through(self, inputs: dict[str, Any]) -> bool:
+        """Say whether the step after this one can come next without being named by the inputs."""
+        return True
+
+    def run(self, inputs: dict[str, Any], context: StepContext) -> Result:
+        """Do the work; a StepFailure says why it could not be done."""
+        raise NotImplementedError

@@ -1,0 +1,223 @@
+"""The API operations of Automation."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from moto.core.exceptions import ServiceException
+from moto.ssm.models import Document
+from moto.ssm.responses import SimpleSystemManagerResponse
+
+from localcloud.automation import executor
+from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExecution, executions_of
+from localcloud.automation.interpolation import resolve
+from localcloud.automation.parameters import bind
+from localcloud.automation.roles import check_assumable
+from localcloud.errors import ServiceError, unsupported
+from localcloud.model import operation
+from localcloud.paging import UnknownToken, page
+from localcloud.principals import principal_of
+
+MOST_TAGS = 5
+
+UNSUPPORTED_START_MEMBERS = (
+    "AlarmConfiguration",
+    "MaxConcurrency",
+    "MaxErrors",
+    "TargetLocations",
+    "TargetLocationsURL",
+    "TargetMaps",
+    "TargetParameterName",
+    "Targets",
+)
+
+Response = SimpleSystemManagerResponse
+Request = dict[str, Any]
+Item = TypeVar("Item")
+Tests = dict[str, Callable[[Item, str], bool]]
+
+
+@operation("StartAutomationExecution")
+def start_automation_execution(response: Response, request: Request) -> dict[str, Any]:
+    """Start a runbook, once per client token."""
+    for member in UNSUPPORTED_START_MEMBERS:
+        if request.get(member):
+            raise unsupported(f"{member} of StartAutomationExecution")
+    if request.get("Mode") == "Interactive":
+        raise unsupported("the mode Interactive of StartAutomationExecution")
+    store = executions_of(response.ssm_backend)
+    token = request.get("ClientToken", "").lower()
+    asked = {name: value for name, value in request.items() if name != "ClientToken"}
+    with store.lock:
+        if token in store.started_requests:
+            first_asked, execution_id = store.started_requests[token]
+            if asked != first_asked:
+                raise ServiceError(
+                    "IdempotentParameterMismatch",
+                    f"The client token {token} was used for another request, which started {execution_id}.",
+                )
+            return {"AutomationExecutionId": execution_id}
+        execution = _new_execution(response, request)
+        store.add(execution)
+        if token:
+            store.started_requests[token] = asked, execution.id
+    _tag(response, execution, request.get("Tags") or [])
+    executor.start(execution)
+    return {"AutomationExecutionId": execution.id}
+
+
+@operation("GetAutomationExecution")
+def get_automation_execution(response: Response, request: Request) -> dict[str, Any]:
+    """Return an execution with its steps."""
+    return {"AutomationExecution": _execution(response, request).describe()}
+
+
+@operation("StopAutomationExecution")
+def stop_automation_execution(response: Response, request: Request) -> None:
+    """Cancel an execution."""
+    if request.get("Type") == "Complete":
+        raise unsupported("the type Complete of StopAutomationExecution")
+    execution = _execution(response, request)
+    with execution.lock:
+        if execution.status in FINAL_STATUSES or execution.status == "Cancelling":
+            raise ServiceError(
+                "InvalidAutomationStatusUpdateException",
+                f"The execution {execution.id} is {execution.status} and cannot be stopped.",
+            )
+        execution.status = "Cancelling"
+        execution.interruption.cancel()
+
+
+@operation("DescribeAutomationExecutions")
+def describe_automation_executions(response: Response, request: Request) -> dict[str, Any]:
+    """List executions, the newest first."""
+    tags = response.ssm_backend._resource_tags["Automation"]
+    tests: Tests[Execution] = {
+        "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
+        "ExecutionStatus": lambda execution, value: execution.status == value,
+        "ExecutionId": lambda execution, value: execution.id == value,
+        "CurrentAction": lambda execution, value: (
+            execution.current_step is not None and execution.current_step.action == value
+        ),
+        "StartTimeBefore": lambda execution, value: execution.started <= _time(value),
+        "StartTimeAfter": lambda execution, value: execution.started >= _time(value),
+        "AutomationType": lambda execution, value: value == "Local",
+        "TagKey": lambda execution, value: value in tags.get(execution.id, {}),
+    }
+    found = _filtered(executions_of(response.ssm_backend), request, tests)
+    executions, token = _page(found, request)
+    members = {"AutomationExecutionMetadataList": [execution.summarize() for execution in executions]}
+    return {**members, "NextToken": token or ""}
+
+
+@operation("DescribeAutomationStepExecutions")
+def describe_automation_step_executions(response: Response, request: Request) -> dict[str, Any]:
+    """List the steps of an execution in their order, or in the reverse of it."""
+    execution = _execution(response, request)
+    tests: Tests[StepExecution] = {
+        "StartTimeBefore": lambda step, value: step.started is not None and step.started <= _time(value),
+        "StartTimeAfter": lambda step, value: step.started is not None and step.started >= _time(value),
+        "StepExecutionStatus": lambda step, value: step.status == value,
+        "StepExecutionId": lambda step, value: step.id == value,
+        "StepName": lambda step, value: step.step.name == value,
+        "Action": lambda step, value: step.step.action == value,
+    }
+    with execution.lock:
+        found = _filtered(execution.steps.values(), request, tests)
+        if request.get("ReverseOrder"):
+            found.reverse()
+        steps, token = _page(found, request)
+        return {"StepExecutions": [step.describe() for step in steps], "NextToken": token or ""}
+
+
+OPERATIONS = (
+    start_automation_execution,
+    get_automation_execution,
+    stop_automation_execution,
+    describe_automation_executions,
+    describe_automation_step_executions,
+)
+
+
+def _new_execution(response: Response, request: Request) -> Execution:
+    document = _document(response, request["DocumentName"], request.get("DocumentVersion") or "$DEFAULT")
+    parameters = bind(document.runbook.parameters, request.get("Parameters") or {})
+    backend = response.ssm_backend
+    role_arn = resolve(document.runbook.assume_role, parameters.get)
+    if not role_arn:
+        raise unsupported(f"runbooks without a role, and {document.name} was given none")
+    check_assumable(role_arn, backend.account_id, backend.partition)
+    if len(request.get("Tags") or []) > MOST_TAGS:
+        raise ServiceError("ValidationException", f"An execution takes at most {MOST_TAGS} tags.")
+    return Execution(
+        document_name=document.name,
+        document_version=document.document_version,
+        runbook=document.runbook,
+        parameters=parameters,
+        role_arn=role_arn,
+        executed_by=principal_of(response.access_key),
+        account_id=backend.account_id,
+        region=backend.region_name,
+        partition=backend.partition,
+    )
+
+
+def _document(response: Response, name_or_arn: str, version: str) -> Document:
+    backend = response.ssm_backend
+    own = f"arn:{backend.partition}:ssm:{backend.region_name}:{backend.account_id}:"
+    name = name_or_arn.removeprefix(f"{own}document/").removeprefix(f"{own}automation-definition/")
+    versions = backend._documents.get(name)
+    if versions is None or not hasattr(versions.get_default_version(), "runbook"):
+        raise ServiceError(
+            "AutomationDefinitionNotFoundException", f"There is no Automation document {name_or_arn}."
+        )
+    try:
+        return versions.find(version)
+    except ServiceException as error:
+        raise ServiceError(
+            "AutomationDefinitionVersionNotFoundException", f"The document {name} has no version {version}."
+        ) from error
+
+
+def _execution(response: Response, request: Request) -> Execution:
+    execution = executions_of(response.ssm_backend).get(request["AutomationExecutionId"])
+    if execution is None:
+        raise ServiceError(
+            "AutomationExecutionNotFoundException",
+            f"There is no automation execution {request['AutomationExecutionId']}.",
+        )
+    return execution
+
+
+def _tag(response: Response, execution: Execution, tags: list[dict[str, str]]) -> None:
+    response.ssm_backend.add_tags_to_resource(
+        "Automation", execution.id, {tag["Key"]: tag["Value"] for tag in tags}
+    )
+
+
+def _filtered(items: Iterable[Item], request: Request, tests: Tests[Item]) -> list[Item]:
+    """Return the items that pass all filters; a filter passes if one of its values does."""
+    filters = request.get("Filters") or []
+    for asked in filters:
+        if asked["Key"] not in tests:
+            raise ServiceError("InvalidFilterKey", f"The local cloud has no filter {asked['Key']}.")
+    return [
+        item
+        for item in items
+        if all(any(tests[asked["Key"]](item, value) for value in asked["Values"]) for asked in filters)
+    ]
+
+
+def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
+    try:
+        return page(found, request)
+    except UnknownToken as error:
+        raise ServiceError("InvalidNextToken", f"The token {error} is not valid.") from error
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ServiceError("InvalidFilterValue", f"{text!r} is not an ISO 8601 time.") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
