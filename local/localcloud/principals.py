@@ -13,7 +13,7 @@ ROOT = f"arn:{PARTITION}:iam::{ACCOUNT_ID}:root"
 
 
 def principal_of(access_key: str) -> str:
-    """Return the ARN of the role session or user that the key belongs to; unknown keys are the account's root."""
+    """Return the ARN of the role session or user that has the key; an unknown key is the account's root."""
     return _known_principal(access_key) or ROOT
 
 

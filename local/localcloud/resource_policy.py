@@ -1,4 +1,4 @@
-"""Whether a resource's own policy lets an AWS service in: a Lambda permission, a queue's or a topic's policy."""
+"""Whether a resource's own policy lets an AWS service in: that of a function, a queue or a topic."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from localcloud import background, journal
+from localcloud.functions import stop_all as stop_functions
 from localcloud.settings import ACCOUNT_ID, settings
 
 HOST = "127.0.0.1"
@@ -94,8 +95,7 @@ class LocalCloud:
     def stop(self) -> None:
         """Stop listening, drop what is still waiting, and end all function processes."""
         background.stop()
-        if importlib.util.find_spec("localcloud.functions.pool"):
-            importlib.import_module("localcloud.functions.pool").stop_all()
+        stop_functions()
         if self._server:
             self._server.shutdown()
             self._server.server_close()

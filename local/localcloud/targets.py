@@ -43,8 +43,8 @@ def send(
 ) -> None:
     """Hand the body to a function, queue, topic or bus.
 
-    `permitted_to` is the service and the source ARN that the target's own policy has to let in; without it the
-    sender acts under a role.
+    `permitted_to` is the service and the source ARN that the target's own policy has to let in; without it
+    the sender acts under a role.
     """
     {"lambda": _function, "sqs": _queue, "sns": _topic, "event-bus": _bus}[service_of(arn)](
         arn, body, permitted_to, attributes or {}, group_id

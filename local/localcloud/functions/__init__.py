@@ -1,5 +1,7 @@
-"""Lambda: the functions' own binaries, run over the Runtime API."""
+"""Lambda as AWS runs it: the functions' own binaries over the Runtime API, retries, destinations."""
 
+from localcloud.functions.api import install
+from localcloud.functions.asynchronous import invoke_asynchronously
+from localcloud.functions.pool import stop_all
 
-def install() -> None:
-    """Patch moto's Lambda."""
+__all__ = ["install", "invoke_asynchronously", "stop_all"]
