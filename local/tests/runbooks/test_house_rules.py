@@ -132,15 +132,33 @@ def test_it_ends_in_conclude(runbook):
     assert [step["name"] for step in steps if step.get("isEnd")] == ["Conclude"]
 
 
-def test_every_step_can_be_reached(runbook):
-    read = documents.read(runbook)
-    reached, ahead = set(), [read.first_step.name]
+def reachable(runbook: documents.Runbook, start: str, closed: str | None = None) -> set[str]:
+    """Return the steps that can come at or after a step, without passing the closed one."""
+    reached, ahead = set(), [start]
     while ahead:
         name = ahead.pop()
-        if name not in reached:
+        if name not in reached and name != closed:
             reached.add(name)
-            ahead += read.steps[name].targets
-    assert reached == set(read.steps)
+            ahead += runbook.steps[name].targets
+    return reached
+
+
+def test_every_step_can_be_reached(runbook):
+    read = documents.read(runbook)
+    assert reachable(read, read.first_step.name) == set(read.steps)
+
+
+def test_no_change_is_concluded_unverified(runbook):
+    read = documents.read(runbook)
+    changes = [
+        name
+        for name, step in read.steps.items()
+        if step.action == "aws:executeAwsApi"
+        and not step.inputs["Api"].startswith(("Describe", "Get", "List"))
+    ]
+    assert changes
+    for name in changes:
+        assert "Conclude" not in reachable(read, name, closed="Verify"), name
 
 
 def test_every_step_is_bounded_in_time_and_says_what_its_failure_means(runbook):

@@ -240,7 +240,7 @@ def test_the_change_is_told_in_one_readable_line(select):
     )
     assert plan["Changes"] == (
         f"Closed tcp 22, 3389 of {GROUP} to 0.0.0.0/0, ::/0. Inbound rules revoked: 2; narrower ones"
-        " authorized in their place: 2. Tags of revoked rules that are not carried over, but recorded: 1."
+        " authorized in their place: 2. Revoked rules whose tags are recorded, not carried over: 1."
     )
 
 
