@@ -90,7 +90,7 @@ def _checked_request(model: OperationModel, body: str) -> dict[str, Any]:
     if violations:
         count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
         raise ServiceError("ValidationException", count + "; ".join(violations))
-    return request
+    return {name: value for name, value in request.items() if value is not None}
 
 
 def _checked_result(model: OperationModel, members: dict[str, Any] | None) -> ActionResult:
