@@ -1,0 +1,72 @@
+"""What the person who deploys reads, chooses and gets."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSTRAINTS = {"AllowedValues", "AllowedPattern", "MinValue"}
+ENVIRONMENTS = ["dev", "staging", "prod"]
+
+
+def test_every_parameter_is_described_constrained_and_optional(source):
+    for name, parameter in source["Parameters"].items():
+        assert {"Description", "ConstraintDescription", "Default"} <= parameter.keys(), name
+        assert CONSTRAINTS & parameter.keys(), f"{name} takes anything"
+
+
+def test_the_console_shows_every_parameter_in_one_group_with_a_label(source):
+    interface = source["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(source["Parameters"])
+    assert interface["ParameterLabels"].keys() == source["Parameters"].keys()
+
+
+def test_the_defaults_change_nothing_and_take_nothing_from_the_account(source):
+    defaults = {name: parameter["Default"] for name, parameter in source["Parameters"].items()}
+    assert defaults["Mode"] == "observe"
+    assert defaults["ReservedConcurrency"] == 0
+
+
+def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
+    assert {
+        "NotificationTopicArn",
+        "LedgerTableName",
+        "EventBusName",
+        "DeadLetterQueueUrl",
+        "KillSwitchParameterName",
+        "NetworkAutomationRoleArn",
+        "ConfigComplianceFunctionName",
+        "ConfigComplianceFunctionArn",
+        "AutomationOutcomeFunctionName",
+        "AutomationOutcomeFunctionArn",
+    } <= source["Outputs"].keys()
+    assert all(output["Description"] for output in source["Outputs"].values())
+
+
+def test_no_output_depends_on_what_may_not_be_created(source):
+    for name, output in source["Outputs"].items():
+        value = output["Value"]
+        referred = value.get("Ref") or value["Fn::GetAtt"][0]
+        assert "Condition" not in source["Resources"][referred], name
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_sam_deploys_each_environment_in_observe_mode(source, environment):
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    deploy = config[environment]["deploy"]["parameters"]
+    overrides = dict(override.split("=", 1) for override in deploy["parameter_overrides"])
+    assert overrides.keys() <= source["Parameters"].keys()
+    assert overrides["Environment"] == environment
+    assert overrides["Mode"] == "observe"
+    assert deploy["stack_name"] == f"mend-{environment}"
+    assert deploy["tags"] == ["Application=mend", f"Environment={environment}"]
+
+
+def test_sam_knows_all_environments(source):
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert config.keys() - {"version"} == set(ENVIRONMENTS)
+    assert source["Parameters"]["Environment"]["AllowedValues"] == ENVIRONMENTS

@@ -1,0 +1,233 @@
+"""Who may do what: least privilege, functions without hands, a bus and a topic that only Mend writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Statement = dict[str, Any]
+Statements = Callable[[str], list[Statement]]
+
+WITHOUT_RESOURCES = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "ssm:CreateOpsItem",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSecurityGroupRules",
+}
+"""Actions for which AWS supports no resource but `*`."""
+
+ACTIONS_OF_A_RESPONDER = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "sqs:SendMessage",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:ConditionCheckItem",
+    "ssm:GetParameters",
+    "ssm:DescribeDocument",
+    "ssm:StartAutomationExecution",
+    "ssm:CreateOpsItem",
+    "ssm:UpdateOpsItem",
+    "ssm:AddTagsToResource",
+    "iam:PassRole",
+    "sns:Publish",
+    "events:PutEvents",
+}
+ACTIONS = {
+    "ConfigComplianceFunction": ACTIONS_OF_A_RESPONDER,
+    "AutomationOutcomeFunction": ACTIONS_OF_A_RESPONDER | {"ssm:GetAutomationExecution"},
+}
+"""What each function may do, and nothing else: none of it changes a customer's resource."""
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture(scope="session")
+def statements(deployment) -> Statements:
+    """Return what the role with a logical id may do, from its own policies and from those attached to it."""
+
+    def of_role(role: str) -> list[Statement]:
+        policies = list(deployment.resources[role]["Properties"].get("Policies", []))
+        policies += [
+            policy["Properties"]
+            for policy in deployment.of_type("AWS::IAM::Policy").values()
+            if role in policy["Properties"]["Roles"]
+        ]
+        found = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        assert all(statement["Effect"] == "Allow" for statement in found), (
+            "the tests know no denial in a role"
+        )
+        return found
+
+    return of_role
+
+
+@pytest.fixture(scope="session")
+def function_roles(deployment) -> dict[str, str]:
+    """The logical ids of the functions' roles, by those of the functions."""
+    functions = deployment.of_type("AWS::Lambda::Function")
+    return {name: function["Properties"]["Role"].removesuffix(".Arn") for name, function in functions.items()}
+
+
+def allowing(statements: list[Statement], action: str) -> list[Statement]:
+    return [statement for statement in statements if action in as_list(statement["Action"])]
+
+
+def test_every_function_has_a_role_of_its_own(deployment, function_roles):
+    assert len(set(function_roles.values())) == len(function_roles)
+    for role in function_roles.values():
+        (trust,) = deployment.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+
+
+def test_no_role_has_managed_policies(deployment):
+    for name, role in deployment.of_type("AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role["Properties"], name
+
+
+def test_no_role_may_do_more_than_is_named(deployment, statements):
+    for role in deployment.of_type("AWS::IAM::Role"):
+        for statement in statements(role):
+            assert not {"NotAction", "NotResource"} & statement.keys(), role
+            actions = as_list(statement["Action"])
+            assert not [action for action in actions if "*" in action], role
+            if "*" in as_list(statement["Resource"]):
+                assert WITHOUT_RESOURCES.issuperset(actions), role
+            for resource in as_list(statement["Resource"]):
+                assert resource == "*" or not resource.startswith("*"), role
+
+
+def test_functions_have_no_hands(function_roles, statements):
+    for function, role in function_roles.items():
+        allowed = {action for statement in statements(role) for action in as_list(statement["Action"])}
+        assert allowed == ACTIONS[function], function
+
+
+def test_a_function_writes_to_its_own_log_group_only(deployment, function_roles, statements):
+    for function, role in function_roles.items():
+        group = deployment.resources[function]["Properties"]["LoggingConfig"]["LogGroup"]
+        (statement,) = allowing(statements(role), "logs:PutLogEvents")
+        assert statement["Resource"] == f"{group}.Arn"
+
+
+def test_functions_start_runbooks_of_mend_only(function_roles, statements):
+    prefix = "arn:aws:ssm:eu-central-1:123456789012:"
+    for role in function_roles.values():
+        (statement,) = allowing(statements(role), "ssm:StartAutomationExecution")
+        assert statement["Resource"] == [
+            f"{prefix}automation-definition/Mend-*:*",
+            f"{prefix}document/Mend-*",
+            f"{prefix}automation-execution/*",
+        ]
+
+
+def test_functions_read_the_switches_of_their_environment_only(function_roles, statements):
+    for role in function_roles.values():
+        (statement,) = allowing(statements(role), "ssm:GetParameters")
+        assert statement["Resource"] == [
+            "arn:aws:ssm:eu-central-1:123456789012:parameter/mend/dev/kill-switch",
+            "arn:aws:ssm:eu-central-1:123456789012:parameter/mend/dev/mode/*",
+        ]
+
+
+def test_functions_lend_automation_the_roles_that_they_are_told_of_and_no_others(
+    deployment, function_roles, statements
+):
+    for function, role in function_roles.items():
+        told = deployment.resources[function]["Properties"]["Environment"]["Variables"][
+            "MEND_AUTOMATION_ROLES"
+        ]
+        (statement,) = allowing(statements(role), "iam:PassRole")
+        assert statement["Resource"] == [pair.split("=")[1] for pair in told.split(",")]
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
+
+
+def test_automation_roles_serve_executions_of_this_account_only(deployment, function_roles):
+    others = deployment.of_type("AWS::IAM::Role").keys() - set(function_roles.values())
+    assert others
+    for role in others:
+        (trust,) = deployment.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
+        assert trust["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": "123456789012"},
+            "ArnLike": {"aws:SourceArn": "arn:aws:ssm:eu-central-1:123456789012:automation-execution/*"},
+        }
+
+
+def test_automation_roles_read_before_states_and_no_incidents(deployment, statements):
+    (statement,) = allowing(statements("NetworkAutomationRole"), "dynamodb:GetItem")
+    assert statement["Resource"] == "LedgerTable.Arn"
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["execution#*"]}}
+
+
+def test_keys_are_used_through_the_services_that_hold_the_data_only(deployment, statements):
+    for role in deployment.of_type("AWS::IAM::Role"):
+        for statement in allowing(statements(role), "kms:Decrypt"):
+            services = as_list(statement["Condition"]["StringEquals"]["kms:ViaService"])
+            assert services
+            assert all(service.endswith(".eu-central-1.amazonaws.com") for service in services)
+
+
+@pytest.mark.parametrize("action", ["events:PutEvents", "sns:Publish"])
+def test_nobody_but_the_functions_may_write_to_the_bus_and_the_topic(
+    deployment, function_roles, statements, action
+):
+    (bus_policy,) = deployment.of_type("AWS::Events::EventBusPolicy").values()
+    (topic_policy,) = deployment.of_type("AWS::SNS::TopicPolicy").values()
+    documents = {
+        "events:PutEvents": [bus_policy["Properties"]["Statement"]],
+        "sns:Publish": topic_policy["Properties"]["PolicyDocument"]["Statement"],
+    }
+    denials = allowing([s for s in documents[action] if s["Effect"] == "Deny"], action)
+    (exempt,) = [d["Condition"]["ArnNotEquals"] for d in denials if "ArnNotEquals" in d["Condition"]]
+    writers = {role for role in deployment.of_type("AWS::IAM::Role") if allowing(statements(role), action)}
+    assert writers == set(function_roles.values())
+    assert sorted(exempt["aws:PrincipalArn"]) == sorted(f"{role}.Arn" for role in writers)
+    assert all(d["Principal"] == "*" for d in denials)
+
+
+def test_no_resource_policy_lets_in_another_account(deployment):
+    documents = [
+        *(r["Properties"]["PolicyDocument"] for r in deployment.of_type("AWS::SNS::TopicPolicy").values()),
+        *(r["Properties"]["PolicyDocument"] for r in deployment.of_type("AWS::SQS::QueuePolicy").values()),
+        *(r["Properties"]["KeyPolicy"] for r in deployment.of_type("AWS::KMS::Key").values()),
+        *(
+            {"Statement": r["Properties"]["Statement"]}
+            for r in deployment.of_type("AWS::Events::EventBusPolicy").values()
+        ),
+    ]
+    for document in documents:
+        for statement in as_list(document["Statement"]):
+            if statement["Effect"] == "Deny":
+                continue
+            principal = statement["Principal"]
+            assert principal == {"AWS": "arn:aws:iam::123456789012:root"} or principal.keys() == {"Service"}
+            assert "AWS" in principal or statement["Condition"], (
+                "a service acts for any account unless told otherwise"
+            )
+
+
+@pytest.mark.parametrize("resource_type", ["AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"])
+def test_topic_and_queue_are_reached_over_tls_only(deployment, resource_type):
+    (policy,) = deployment.of_type(resource_type).values()
+    assert any(
+        statement["Effect"] == "Deny"
+        and statement["Principal"] == "*"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    )

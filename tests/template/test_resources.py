@@ -1,0 +1,119 @@
+"""What holds for resources of every kind: tags, encryption, protection of data, and how many there are."""
+
+from __future__ import annotations
+
+import json
+
+RESOURCE_LIMIT = 400
+"""CloudFormation takes 500; the rest is for growth."""
+
+WITHOUT_TAGS = {
+    "AWS::Config::ConfigRule",
+    "AWS::Events::EventBusPolicy",
+    "AWS::IAM::Policy",
+    "AWS::KMS::Alias",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+}
+"""Types that CloudFormation cannot tag."""
+
+KEY_PROPERTY = {
+    "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
+    "AWS::Events::EventBus": ("KmsKeyIdentifier",),
+    "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::SNS::Topic": ("KmsMasterKeyId",),
+    "AWS::SQS::Queue": ("KmsMasterKeyId",),
+}
+OWN_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f0e0d0c-0b0a-0908-0706-050403020100"
+
+
+def keys(deployment) -> set[str]:
+    """The keys that encrypt the data of a deployment."""
+    found = set()
+    for resource in deployment.resources.values():
+        if path := KEY_PROPERTY.get(resource["Type"]):
+            value = resource["Properties"]
+            for step in path:
+                value = value[step]
+            found.add(value)
+    return found
+
+
+def test_everything_that_takes_tags_is_tagged(deploy):
+    for environment in ("dev", "staging", "prod"):
+        for name, resource in deploy(Environment=environment, NotificationEmail="a@b.c").resources.items():
+            if resource["Type"] in WITHOUT_TAGS:
+                continue
+            tags = resource["Properties"]["Tags"]
+            if isinstance(tags, list):
+                tags = {tag["Key"]: tag["Value"] for tag in tags}
+            assert {"Application": "mend", "Environment": environment}.items() <= tags.items(), name
+
+
+def test_one_key_encrypts_everything(deployment):
+    assert keys(deployment) == {"EncryptionKey.Arn"}
+    (key,) = deployment.of_type("AWS::KMS::Key").values()
+    assert key["Properties"]["EnableKeyRotation"] is True
+
+
+def test_a_key_of_the_users_own_takes_its_place_everywhere(deploy):
+    deployment = deploy(KmsKeyArn=OWN_KEY, NotificationEmail="a@b.c")
+    assert keys(deployment) == {OWN_KEY}
+    assert "EncryptionKey" not in json.dumps(deployment.resources)
+
+
+def test_data_outlives_the_stack(deployment):
+    data = [
+        *deployment.of_type("AWS::DynamoDB::Table").values(),
+        *deployment.of_type("AWS::KMS::Key").values(),
+    ]
+    assert len(data) == 2
+    for resource in data:
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_ledger_is_as_the_functions_expect_and_can_be_recovered(deploy):
+    for environment, protected in (("dev", False), ("staging", True), ("prod", True)):
+        (table,) = deploy(Environment=environment).of_type("AWS::DynamoDB::Table").values()
+        ledger = table["Properties"]
+        assert {key["KeyType"]: key["AttributeName"] for key in ledger["KeySchema"]} == {
+            "HASH": "pk",
+            "RANGE": "sk",
+        }
+        assert {a["AttributeName"]: a["AttributeType"] for a in ledger["AttributeDefinitions"]} == {
+            "pk": "S",
+            "sk": "S",
+        }
+        assert ledger["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+        assert ledger["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert ledger["DeletionProtectionEnabled"] is protected
+
+
+def test_the_kill_switch_starts_released(deployment):
+    (switch,) = deployment.of_type("AWS::SSM::Parameter").values()
+    assert switch["Properties"]["Name"] == "/mend/dev/kill-switch"
+    assert switch["Properties"]["Value"] == "released"
+
+
+def test_what_a_user_has_already_or_does_not_want_is_left_out(deploy):
+    assert not deploy(CreateConfigRules="false").of_type("AWS::Config::ConfigRule")
+    assert not deploy().of_type("AWS::SNS::Subscription")
+    assert deploy(NotificationEmail="ops@example.com").of_type("AWS::SNS::Subscription")
+
+
+def test_the_config_rules_look_for_ssh_and_rdp(deploy):
+    rules = [rule["Properties"] for rule in deploy().of_type("AWS::Config::ConfigRule").values()]
+    ssh, rdp = sorted(rules, key=lambda rule: rule["Source"]["SourceIdentifier"])
+    assert ssh["Source"]["SourceIdentifier"] == "INCOMING_SSH_DISABLED"
+    assert "restricted-ssh" in ssh["ConfigRuleName"]
+    assert rdp["Source"]["SourceIdentifier"] == "RESTRICTED_INCOMING_TRAFFIC"
+    assert "restricted-common-ports" in rdp["ConfigRuleName"]
+    assert set(rdp["InputParameters"].values()) == {"3389"}
+
+
+def test_there_is_room_to_grow(expanded):
+    assert len(expanded["Resources"]) < RESOURCE_LIMIT
