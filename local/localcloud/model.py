@@ -108,8 +108,7 @@ def _check_error(model: OperationModel, error: ServiceException) -> None:
     shape = next((shape for shape in model.error_shapes if shape.name == error.code), None)
     if shape is None:
         raise ResponseViolatesModel(f"{model.name} cannot fail with {error.code}") from error
-    members = getattr(error, "members", {})
-    violations = list(_violations({**members, "Message": str(error.message)}, shape, "", bounded=False))
+    violations = list(_violations(getattr(error, "members", {}), shape, "", bounded=False))
     if violations:
         raise ResponseViolatesModel(f"{model.name}, {error.code}: {'; '.join(violations)}") from error
 

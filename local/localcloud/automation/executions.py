@@ -115,7 +115,7 @@ class Execution:
                 "StepExecutions": [step.describe() for step in self.steps.values()],
                 "StepExecutionsTruncated": False,
                 "Parameters": {name: as_texts(value) for name, value in self.parameters.items()},
-                "Variables": {name: as_texts(value) for name, value in self.variables.items()},
+                "Variables": {name: as_texts(value) for name, value in dict(self.variables).items()},
             }
 
     def summarize(self) -> dict[str, Any]:

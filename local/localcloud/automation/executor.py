@@ -71,20 +71,24 @@ class _Run:
         """Wait for a slot, run the steps and end the execution."""
         with self._slot():
             try:
-                self._execution.interruption.check()
-                self._role = AssumedRole(
-                    self._execution.role_arn, f"Automation-{self._execution.id}", self._execution.region
-                )
-                self._change(status="InProgress")
-                self._finish(self._run_from(self._execution.runbook.first_step))
-            except Cancelled:
-                self._cancel()
+                self._run_until_ended_or_cancelled()
             except Abandoned:
                 raise
             except Exception as error:
                 traceback.print_exc(file=sys.stderr)
-                self._execution.failure_message = f"The local cloud failed: {type(error).__name__}: {error}"
-                self._finish("Failed")
+                message = f"The local cloud failed: {type(error).__name__}: {error}"
+                self._change(status="Failed", ended=datetime.now(UTC), failure_message=message)
+
+    def _run_until_ended_or_cancelled(self) -> None:
+        try:
+            self._execution.interruption.check()
+            self._role = AssumedRole(
+                self._execution.role_arn, f"Automation-{self._execution.id}", self._execution.region
+            )
+            self._change(status="InProgress")
+            self._finish(self._run_from(self._execution.runbook.first_step))
+        except Cancelled:
+            self._cancel()
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from moto.core.exceptions import ServiceException
 from moto.ssm.models import Document
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from localcloud.automation import executor
+from localcloud.automation import events, executor
 from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExecution, executions_of
 from localcloud.automation.interpolation import resolve
 from localcloud.automation.parameters import bind
@@ -61,7 +61,8 @@ def start_automation_execution(response: Response, request: Request) -> dict[str
         store.add(execution)
         if token:
             store.started_requests[token] = asked, execution.id
-    _tag(response, execution, request.get("Tags") or [])
+        tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
+        response.ssm_backend.add_tags_to_resource("Automation", execution.id, tags)
     executor.start(execution)
     return {"AutomationExecutionId": execution.id}
 
@@ -85,6 +86,7 @@ def stop_automation_execution(response: Response, request: Request) -> None:
                 f"The execution {execution.id} is {execution.status} and cannot be stopped.",
             )
         execution.status = "Cancelling"
+        events.execution_changed(execution)
         execution.interruption.cancel()
 
 
@@ -187,12 +189,6 @@ def _execution(response: Response, request: Request) -> Execution:
             f"There is no automation execution {request['AutomationExecutionId']}.",
         )
     return execution
-
-
-def _tag(response: Response, execution: Execution, tags: list[dict[str, str]]) -> None:
-    response.ssm_backend.add_tags_to_resource(
-        "Automation", execution.id, {tag["Key"]: tag["Value"] for tag in tags}
-    )
 
 
 def _filtered(items: Iterable[Item], request: Request, tests: Tests[Item]) -> list[Item]:

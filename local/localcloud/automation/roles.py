@@ -1,6 +1,7 @@
 """The role that a runbook runs under: whether it can be assumed, and AWS clients with its credentials."""
 
 import json
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -80,7 +81,9 @@ def _trusts_automation(statement: dict[str, Any]) -> bool:
     services = principal.get("Service", []) if isinstance(principal, dict) else []
     return (
         statement.get("Effect") == "Allow"
-        and "sts:AssumeRole" in _listed(statement.get("Action", []))
+        and any(
+            fnmatchcase("sts:assumerole", action.lower()) for action in _listed(statement.get("Action", []))
+        )
         and AUTOMATION_SERVICE in _listed(services)
     )
 

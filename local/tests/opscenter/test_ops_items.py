@@ -71,8 +71,8 @@ def test_a_new_item_reads_back_as_it_was_created(create):
         (
             {"OperationalData": {"mend/a": text("x", "Text")}},
             "ValidationException",
-            "'operationalData.mend/a.member.type' failed to satisfy constraint: Member must satisfy enum value set: "
-            "[SearchableString, String]",
+            "'operationalData.mend/a.member.type' failed to satisfy constraint: "
+            "Member must satisfy enum value set: [SearchableString, String]",
         ),
         ({"OperationalData": {"mend/a": text(" ")}}, "ValidationException", "regular expression pattern"),
         ({"Tags": [{"Key": "<", "Value": "x"}]}, "ValidationException", "'tags.1.member.key'"),
