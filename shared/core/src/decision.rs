@@ -139,6 +139,8 @@ pub enum Reason {
     Hostile(&'static str, InvalidText),
     /// The execution carries no incident of Mend.
     NotAnAttempt,
+    /// The execution undid a repair, as a person wanted.
+    Restored,
     /// The execution has not ended.
     NotEnded,
     /// The ledger knows no such incident, or a later generation of it.
@@ -210,6 +212,7 @@ impl fmt::Display for Reason {
             Self::ForeignAccount => f.write_str("the event is addressed to another account than the stack's"),
             Self::Hostile(field, broken) => write!(f, "{field}: {broken}"),
             Self::NotAnAttempt => f.write_str("the execution carries no incident and attempt of Mend"),
+            Self::Restored => f.write_str("the execution undid a repair, so it is no attempt at one"),
             Self::NotEnded => f.write_str("the execution has not ended"),
             Self::UnknownIncident(incident) => {
                 write!(f, "the ledger holds no incident {incident}, or a later one")

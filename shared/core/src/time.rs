@@ -40,6 +40,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// `2026-03-04T05:06:07.123Z`: milliseconds, for machines.
+    #[must_use]
+    pub fn precise(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).map(|time| format!("{time:.3}")).unwrap_or_default()
+    }
+
     /// The time that much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

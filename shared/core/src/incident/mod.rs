@@ -202,6 +202,26 @@ impl Incident {
         }
     }
 
+    /// The attempt that a reader would look at: the one under way or awaited, else the last.
+    #[must_use]
+    pub fn latest_attempt(&self) -> Option<&Attempt> {
+        match &self.state {
+            State::Remediating(attempt) | State::AwaitingApproval(attempt) => Some(attempt),
+            State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred
+            | State::Escalated
+            | State::Resolved { .. } => self.finished.last().map(|finished| &finished.attempt),
+        }
+    }
+
+    /// The execution of the latest attempt, if its id is known.
+    #[must_use]
+    pub fn latest_execution(&self) -> Option<&ExecutionId> {
+        self.latest_attempt().and_then(|attempt| attempt.execution.as_ref())
+    }
+
     /// The number that the next attempt gets.
     #[must_use]
     pub fn next_attempt(&self) -> AttemptNumber {

@@ -12,7 +12,7 @@ pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
 use crate::account::{AccountId, Partition, Region};
 use crate::automation::{ExecutionId, OpsItemId};
 use crate::decision::Verdict;
-use crate::incident::{Attempt, Change, Incident, Outcome, Plan, Resolution, State};
+use crate::incident::{Change, Incident, Outcome, Plan, Resolution, State};
 use crate::mode::Environment;
 use crate::policy::Route;
 use crate::resource::Resource;
@@ -85,19 +85,6 @@ fn state_name(state: &State) -> &'static str {
     }
 }
 
-/// The attempt that a reader of the incident would look at: the one under way, else the last.
-fn attempt(incident: &Incident) -> Option<&Attempt> {
-    match &incident.state {
-        State::Remediating(attempt) | State::AwaitingApproval(attempt) => Some(attempt),
-        State::Open
-        | State::Observed(_)
-        | State::Suppressed
-        | State::Deferred
-        | State::Escalated
-        | State::Resolved { .. } => incident.finished.last().map(|finished| &finished.attempt),
-    }
-}
-
 /// What is, was or would be started.
 fn plan(incident: &Incident) -> Option<&Plan> {
     match &incident.state {
@@ -108,7 +95,7 @@ fn plan(incident: &Incident) -> Option<&Plan> {
         | State::AwaitingApproval(_)
         | State::Remediating(_)
         | State::Escalated
-        | State::Resolved { .. } => attempt(incident).map(|attempt| &attempt.plan),
+        | State::Resolved { .. } => incident.latest_attempt().map(|attempt| &attempt.plan),
     }
 }
 
@@ -179,8 +166,8 @@ fn what_you_need_to_do(incident: &Incident, route: &Route) -> String {
         State::Escalated => {
             "Look at the last execution, repair the resource by hand, and resolve the OpsItem.".to_owned()
         }
-        State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, attempt(incident)) {
-            (Some(undo), Some(Attempt { execution: Some(execution), .. })) => {
+        State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, incident.latest_execution()) {
+            (Some(undo), Some(execution)) => {
                 format!(
                     "Nothing. If the change was intended, {undo} undoes the repair: give it ExecutionId {execution}."
                 )

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, attempt, plan, state_name, what_mend_did, what_you_need_to_do};
+use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
 use crate::identity::effect_key;
 use crate::incident::{Change, Incident};
 use crate::policy::Route;
@@ -81,7 +81,7 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
     if let Some(id) = &incident.ops_item {
         text.push_str(&format!("OpsItem:   {}\n", place.ops_item_link(id)));
     }
-    if let Some(id) = attempt(incident).and_then(|attempt| attempt.execution.as_ref()) {
+    if let Some(id) = incident.latest_execution() {
         text.push_str(&format!("Execution: {}\n", place.execution_link(id)));
     }
     text.push_str(&format!("Incident:  {} (route {}, severity {})\n", incident.id, route.name, incident.severity));
@@ -90,8 +90,7 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
 
 /// The change for machines: the JSON of notifications and the detail of Mend's events.
 pub(super) fn details(incident: &Incident, change: Change, route: &Route, place: &Place) -> Value {
-    let attempt = attempt(incident);
-    let execution = attempt.and_then(|attempt| attempt.execution.as_ref());
+    let execution = incident.latest_execution();
     let causes: Vec<_> = incident.causes.keys().map(ToString::to_string).collect();
     let occasion = format!("{change}/{}", incident.finished.len());
     json!({
@@ -107,7 +106,7 @@ pub(super) fn details(incident: &Incident, change: Change, route: &Route, place:
         "severity": incident.severity,
         "resource": incident.resource,
         "causes": causes,
-        "attempt": attempt.map(|attempt| attempt.number.number()),
+        "attempt": incident.latest_attempt().map(|attempt| attempt.number.number()),
         "runbook": plan(incident).map(|plan| &plan.runbook),
         "execution": execution,
         "opsItem": incident.ops_item,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Place, attempt, plan, state_name, what_mend_did, what_you_need_to_do};
+use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
 use crate::incident::{Incident, State};
 use crate::policy::{Category, Route, Severity};
 
@@ -127,7 +127,7 @@ fn operational_data(
             json!({"runbook": plan.runbook, "version": plan.version, "role": plan.role, "parameters": parameters});
         data.insert("mend/plan".to_owned(), OperationalValue::Plain(plan.to_string()));
     }
-    if let Some(execution) = attempt(incident).and_then(|attempt| attempt.execution.as_ref()) {
+    if let Some(execution) = incident.latest_execution() {
         data.insert("mend/execution".to_owned(), searchable(execution.to_string()));
         data.insert("mend/execution-link".to_owned(), OperationalValue::Plain(place.execution_link(execution)));
     }

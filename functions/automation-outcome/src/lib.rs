@@ -1,0 +1,25 @@
+//! Answers "EC2 Automation Execution Status-change Notification" of Mend's runbooks: closes the loop.
+//!
+//! The event names only the execution. Incident and attempt are read from the execution's own parameters,
+//! so that an outcome finds its incident even when it comes before the start was written down. A success
+//! counts if the runbook says what it achieved. Ignores other executions, and restores. Safe to run twice:
+//! an attempt's outcome is heard once.
+
+mod event;
+mod report;
+
+use mend_responder::Answer;
+use mend_runtime::{HandlerError, Hands};
+use serde_json::Value;
+
+/// Answers one event.
+pub async fn handle(payload: Value, hands: Hands<'_>) -> Result<Answer, HandlerError> {
+    let execution = match event::parse(payload, &hands.settings.stack.place, hands.now)? {
+        Ok(execution) => execution,
+        Err(decision) => return Ok(decision.into()),
+    };
+    match report::report(&execution, hands.aws.execution(&execution).await?, hands.now) {
+        Ok(report) => Ok(hands.responder.outcome(report).await?),
+        Err(decision) => Ok(decision.into()),
+    }
+}

@@ -1,0 +1,8 @@
+//! Wires config-compliance; decides nothing.
+
+use mend_runtime::StartError;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), StartError> {
+    mend_runtime::run("config-compliance", config_compliance::handle).await
+}

@@ -1,0 +1,134 @@
+//! Runbooks: their versions, their starts, and what their executions say of themselves.
+
+use std::collections::HashMap;
+
+use aws_sdk_ssm::operation::start_automation_execution::StartAutomationExecutionError;
+use aws_sdk_ssm::types::{AutomationExecutionStatus, Tag};
+use mend_core::automation::{DocumentVersion, ExecutionId, RunbookName};
+use mend_core::time::Timestamp;
+use mend_responder::CallError;
+use mend_responder::world::{Automation, Clock, Start};
+use thiserror::Error;
+
+use crate::Aws;
+use crate::failure::failure;
+
+/// An answer that lacks what it should carry.
+#[derive(Debug, Error)]
+#[error("the answer carries no {0}")]
+struct Lacks(&'static str);
+
+impl Automation for Aws {
+    async fn version(&self, runbook: &RunbookName) -> Result<DocumentVersion, CallError> {
+        if let Some(version) = self.versions.get(runbook, self.now()) {
+            return Ok(version);
+        }
+        let attempted = || format!("look up the version of {runbook}");
+        let asked_at = self.now();
+        let answer = self
+            .clients
+            .ssm
+            .describe_document()
+            .name(runbook.as_str())
+            .send()
+            .await
+            .map_err(|error| failure(attempted(), REMEDY, error))?;
+        let version = answer.document.and_then(|document| document.default_version);
+        let version = version
+            .and_then(|version| DocumentVersion::new(version).ok())
+            .ok_or_else(|| CallError::lasting(attempted(), REMEDY, Lacks("default version")))?;
+        self.versions.put(runbook, asked_at, &version);
+        Ok(version)
+    }
+
+    async fn start(&self, start: &Start<'_>) -> Result<Option<ExecutionId>, CallError> {
+        let runbook = &start.plan.runbook;
+        let attempted = || format!("start {runbook} for incident {}, attempt {}", start.incident, start.attempt);
+        let answer = self
+            .clients
+            .ssm
+            .start_automation_execution()
+            .document_name(runbook.as_str())
+            .document_version(start.plan.version.as_str())
+            .client_token(&start.client_token)
+            .set_parameters(Some(parameters(start)))
+            .set_tags(Some(tags(start).map_err(|error| CallError::lasting(attempted(), REMEDY, error))?))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let id = answer.automation_execution_id.and_then(|id| ExecutionId::new(id).ok());
+                id.map(Some).ok_or_else(|| CallError::lasting(attempted(), REMEDY, Lacks("execution id")))
+            }
+            Err(error) => match error.as_service_error() {
+                // The token is taken, so the attempt was started. Its outcome names incident and attempt.
+                Some(StartAutomationExecutionError::IdempotentParameterMismatch(_)) => Ok(None),
+                _ => Err(failure(attempted(), REMEDY, error)),
+            },
+        }
+    }
+}
+
+fn parameters(start: &Start<'_>) -> HashMap<String, Vec<String>> {
+    let own = start.plan.parameters.iter().map(|(name, value)| (name.to_string(), vec![value.clone()]));
+    let common = [
+        ("AutomationAssumeRole", start.plan.role.to_string()),
+        ("Incident", start.incident.to_string()),
+        ("Attempt", start.attempt.to_string()),
+    ];
+    own.chain(common.map(|(name, value)| (name.to_owned(), vec![value]))).collect()
+}
+
+fn tags(start: &Start<'_>) -> Result<Vec<Tag>, aws_sdk_ssm::error::BuildError> {
+    [
+        ("Application", "mend".to_owned()),
+        ("mend:incident", start.incident.to_string()),
+        ("mend:attempt", start.attempt.to_string()),
+    ]
+    .into_iter()
+    .map(|(key, value)| Tag::builder().key(key).value(value).build())
+    .collect()
+}
+
+/// What an execution says of itself, as far as an attempt's outcome needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// The document's name.
+    pub document: String,
+    /// The status, in the API's spelling: `Success`, `Failed`, `TimedOut`, `Cancelled` …
+    pub status: String,
+    /// The parameters, each a list.
+    pub parameters: HashMap<String, Vec<String>>,
+    /// The outputs, by `step.Output`, each a list.
+    pub outputs: HashMap<String, Vec<String>>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+impl Aws {
+    /// Reads an execution; they are kept for 30 days.
+    pub async fn execution(&self, id: &ExecutionId) -> Result<Execution, CallError> {
+        let attempted = || format!("read the execution {id}");
+        let request = self.clients.ssm.get_automation_execution().automation_execution_id(id.as_str());
+        let answer = request.send().await.map_err(|error| failure(attempted(), REMEDY, error))?;
+        let execution = answer.automation_execution;
+        let execution = execution.ok_or_else(|| CallError::lasting(attempted(), REMEDY, Lacks("execution")))?;
+        let ended_at = execution.execution_end_time();
+        Ok(Execution {
+            ended_at: ended_at.and_then(|time| time.to_millis().ok()).map(Timestamp::from_milliseconds),
+            status: execution
+                .automation_execution_status()
+                .map(AutomationExecutionStatus::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            document: execution.document_name.unwrap_or_default(),
+            parameters: execution.parameters.unwrap_or_default(),
+            outputs: execution.outputs.unwrap_or_default(),
+            failure: execution.failure_message,
+        })
+    }
+}
+
+const REMEDY: &str = "check that the runbook is deployed, that its role trusts ssm.amazonaws.com, and that the function may pass it";

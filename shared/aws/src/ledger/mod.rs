@@ -1,0 +1,338 @@
+//! The ledger: one DynamoDB table.
+//!
+//! | pk | sk | holds |
+//! | --- | --- | --- |
+//! | `incident#<fingerprint>` | `current` | the incident's row: lease, inbox, incident, outbox |
+//! | `incident#<fingerprint>` | `generation#<number>` | a generation that has ended, as history |
+//! | `resource#<key>` | `hold` | the incident whose attempt works on the resource |
+//! | `execution#<id>` | `before-state` | what an execution found before its change |
+
+mod stored;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
+use mend_core::identity::{Fingerprint, IncidentId, resource_key};
+use mend_core::incident::{AttemptReport, Incident, State};
+use mend_core::time::Timestamp;
+use mend_responder::CallError;
+use mend_responder::world::{Claim, Clock, Hold, Lease, Ledger, News, Row, Write, Written};
+use serde::Serialize;
+
+use crate::Aws;
+use crate::failure::failure;
+use stored::{NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Closed incidents are kept so long. Evidence of what was done should outlive an audit's question.
+const KEEP_CLOSED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// What a restore runbook needs is kept so long.
+const KEEP_BEFORE_STATE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+const LEASE_IS_FREE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now)";
+const SOMETHING_TO_DO: &str = "(attribute_not_exists(settled) OR settled = :false \
+     OR attribute_not_exists(heard.#teller) OR heard.#teller < :at)";
+
+impl Ledger for Aws {
+    async fn claim(
+        &self,
+        fingerprint: &Fingerprint,
+        news: &News,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Claim, CallError> {
+        let attempted = || format!("claim incident {fingerprint} in the ledger");
+        let mut condition = format!("{LEASE_IS_FREE} AND {SOMETHING_TO_DO}");
+        if !news.opens() {
+            condition.push_str(" AND attribute_exists(pk)");
+        }
+        let answer = self
+            .clients
+            .dynamodb
+            .update_item()
+            .table_name(&self.names.table)
+            .set_key(Some(row_key(fingerprint)))
+            .update_expression(
+                "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
+                 lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
+            )
+            .condition_expression(condition)
+            .expression_attribute_names("#teller", news.teller())
+            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":news", self.one(news, attempted)?)
+            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
+            .expression_attribute_values(":until", number(lease.until.milliseconds()))
+            .expression_attribute_values(":now", number(now.milliseconds()))
+            .expression_attribute_values(":at", number(news.at().milliseconds()))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Claim::Mine(row(answer.attributes, attempted)?)),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let Some(old) = failed.item.clone() else { return Ok(Claim::Nothing) };
+                    let row = row(Some(old), attempted)?;
+                    Ok(match &row.lease {
+                        // This very claim got through before, and its answer was lost.
+                        Some(held) if held.holder == lease.holder => Claim::Mine(row),
+                        Some(held) if held.until > now => Claim::Busy(row),
+                        Some(_) | None => Claim::Known(row),
+                    })
+                }
+                _ => Err(failure(attempted(), REMEDY, error)),
+            },
+        }
+    }
+
+    async fn append(
+        &self,
+        fingerprint: &Fingerprint,
+        news: &News,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<bool, CallError> {
+        let attempted = || format!("leave news in the inbox of incident {fingerprint}");
+        let answer = self
+            .clients
+            .dynamodb
+            .update_item()
+            .table_name(&self.names.table)
+            .set_key(Some(row_key(fingerprint)))
+            .update_expression("SET inbox = list_append(if_not_exists(inbox, :none), :news) ADD version :one")
+            .condition_expression("lease_holder = :holder AND lease_until > :now")
+            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":news", self.one(news, attempted)?)
+            .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()))
+            .expression_attribute_values(":now", number(now.milliseconds()))
+            .expression_attribute_values(":one", number(1))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failure(attempted(), REMEDY, error)),
+        }
+    }
+
+    async fn read(&self, fingerprint: &Fingerprint) -> Result<Option<Row>, CallError> {
+        let attempted = || format!("read incident {fingerprint} from the ledger");
+        let answer = self
+            .clients
+            .dynamodb
+            .get_item()
+            .table_name(&self.names.table)
+            .set_key(Some(row_key(fingerprint)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| failure(attempted(), REMEDY, error))?;
+        answer.item.map(|item| row(Some(item), attempted)).transpose()
+    }
+
+    async fn write(&self, write: &Write<'_>) -> Result<Written, CallError> {
+        let attempted = || format!("write incident {} to the ledger", write.fingerprint);
+        let version = write.row.version + 1;
+        let mut items = vec![self.replace_row(write, version, attempted)?];
+        if let Some(incident) = &write.row.incident {
+            match write.hold {
+                Hold::Unchanged => {}
+                Hold::Take => items.push(self.take_hold(incident, attempted)?),
+                Hold::Release => items.push(self.release_hold(incident, attempted)?),
+            }
+        }
+        let now = self.now();
+        if let Some(report) = write.before_state {
+            items.push(self.keep_before_state(report, now, attempted)?);
+        }
+        if let Some(incident) = write.history {
+            items.push(self.keep_history(incident, now, attempted)?);
+        }
+        let request = self.clients.dynamodb.transact_write_items().set_transact_items(Some(items));
+        match request.send().await {
+            Ok(_) => Ok(Written::Version(version)),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    match refusal(cancelled.cancellation_reasons()) {
+                        Some(written) => Ok(written),
+                        None => Err(failure(attempted(), REMEDY, error)),
+                    }
+                }
+                _ => Err(failure(attempted(), REMEDY, error)),
+            },
+        }
+    }
+}
+
+/// What a cancelled transaction says: the first item is the row, the second may be the hold.
+fn refusal(reasons: &[CancellationReason]) -> Option<Written> {
+    let failed = |reason: &CancellationReason| {
+        matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+    };
+    let (row, hold) = (reasons.first()?, reasons.get(1));
+    if failed(row) {
+        return Some(Written::Overtaken);
+    }
+    let held: StoredHold = serde_dynamo::from_item(hold?.item.clone()?).ok()?;
+    held.incident.parse().ok().map(Written::ResourceHeld)
+}
+
+impl Aws {
+    fn one(&self, news: &News, attempted: impl Fn() -> String) -> Result<AttributeValue, CallError> {
+        let stored = serde_dynamo::to_attribute_value(StoredNews::from(news));
+        let stored = stored.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
+        Ok(AttributeValue::L(vec![stored]))
+    }
+
+    fn replace_row(
+        &self,
+        write: &Write<'_>,
+        version: u64,
+        attempted: impl Fn() -> String,
+    ) -> Result<TransactWriteItem, CallError> {
+        let closed_at = match write.row.incident.as_ref().map(|incident| &incident.state) {
+            Some(State::Resolved { at, .. }) => Some(*at),
+            _ => None,
+        };
+        let stored = StoredRow {
+            pk: incident_pk(write.fingerprint),
+            sk: "current".to_owned(),
+            version,
+            expires_at: closed_at.map(|at| at.plus(KEEP_CLOSED).seconds()),
+            ..StoredRow::from(write.row)
+        };
+        let put = self
+            .put(&stored, &attempted)?
+            .condition_expression("version = :replaced")
+            .expression_attribute_values(":replaced", number(write.row.version));
+        finished(put, attempted)
+    }
+
+    fn take_hold(
+        &self,
+        incident: &Incident,
+        attempted: impl Fn() -> String,
+    ) -> Result<TransactWriteItem, CallError> {
+        let hold = StoredHold {
+            pk: format!("resource#{}", resource_key(&incident.resource)),
+            sk: "hold".to_owned(),
+            incident: incident.id.to_string(),
+        };
+        let put = self
+            .put(&hold, &attempted)?
+            .condition_expression("attribute_not_exists(pk) OR incident = :incident")
+            .expression_attribute_values(":incident", AttributeValue::S(hold.incident.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        finished(put, attempted)
+    }
+
+    fn release_hold(
+        &self,
+        incident: &Incident,
+        attempted: impl Fn() -> String,
+    ) -> Result<TransactWriteItem, CallError> {
+        let delete = Delete::builder()
+            .table_name(&self.names.table)
+            .set_key(Some(key(&format!("resource#{}", resource_key(&incident.resource)), "hold")))
+            .condition_expression("attribute_not_exists(pk) OR incident = :incident")
+            .expression_attribute_values(":incident", AttributeValue::S(incident.id.to_string()))
+            .build()
+            .map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    fn keep_before_state(
+        &self,
+        report: &AttemptReport,
+        now: Timestamp,
+        attempted: impl Fn() -> String,
+    ) -> Result<TransactWriteItem, CallError> {
+        let kept = StoredBeforeState {
+            pk: format!("execution#{}", report.execution),
+            sk: "before-state".to_owned(),
+            incident: report.incident.to_string(),
+            attempt: report.attempt.number(),
+            runbook: report.runbook.to_string(),
+            before_state: report.before_state.clone(),
+            expires_at: now.plus(KEEP_BEFORE_STATE).seconds(),
+        };
+        finished(self.put(&kept, &attempted)?, attempted)
+    }
+
+    fn keep_history(
+        &self,
+        incident: &Incident,
+        now: Timestamp,
+        attempted: impl Fn() -> String,
+    ) -> Result<TransactWriteItem, CallError> {
+        let IncidentId { fingerprint, generation } = &incident.id;
+        let kept = StoredHistory {
+            pk: incident_pk(fingerprint),
+            sk: format!("generation#{:010}", generation.number()),
+            incident: incident.into(),
+            expires_at: now.plus(KEEP_CLOSED).seconds(),
+        };
+        finished(self.put(&kept, &attempted)?, attempted)
+    }
+
+    fn put(
+        &self,
+        stored: &impl Serialize,
+        attempted: impl Fn() -> String,
+    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, CallError> {
+        let item =
+            serde_dynamo::to_item(stored).map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
+        Ok(Put::builder().table_name(&self.names.table).set_item(Some(item)))
+    }
+}
+
+fn finished(
+    put: aws_sdk_dynamodb::types::builders::PutBuilder,
+    attempted: impl Fn() -> String,
+) -> Result<TransactWriteItem, CallError> {
+    let put = put.build().map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+fn row(item: Option<Item>, attempted: impl Fn() -> String) -> Result<Row, CallError> {
+    let not_understood = |error: NotUnderstood| CallError::lasting(attempted(), REPAIR_ROW, error);
+    let stored: StoredRow =
+        serde_dynamo::from_item(item.unwrap_or_default()).map_err(|error| not_understood(error.into()))?;
+    Row::try_from(stored).map_err(not_understood)
+}
+
+fn incident_pk(fingerprint: &Fingerprint) -> String {
+    format!("incident#{fingerprint}")
+}
+
+fn row_key(fingerprint: &Fingerprint) -> Item {
+    key(&incident_pk(fingerprint), "current")
+}
+
+fn key(pk: &str, sk: &str) -> Item {
+    [("pk", pk), ("sk", sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned()))).into()
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";
+const REPAIR_ROW: &str =
+    "the row was written by something else, or by a newer version: deploy that, or delete the row";

@@ -1,0 +1,586 @@
+//! The ledger's items, field by field. The core's types know nothing of their storage; here they are
+//! taken apart and put together again, and every text is checked on the way back.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU8, NonZeroU32};
+
+use mend_core::account::{AccountId, Region};
+use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
+use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId, InvalidIdentity};
+use mend_core::incident::{
+    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Outcome, Plan,
+    Resolution, State,
+};
+use mend_core::mode::NotOneOf;
+use mend_core::policy::{Problem, RouteName};
+use mend_core::resource::{Resource, ResourceId, ResourceType};
+use mend_core::signal::{CauseState, Freshness, Signal};
+use mend_core::text::InvalidText;
+use mend_core::time::Timestamp;
+use mend_responder::world::{Lease, News, Row};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// An item that does not say what it should.
+#[derive(Debug, Error)]
+pub(super) enum NotUnderstood {
+    #[error("a field is missing or has another type")]
+    Shape(#[from] serde_dynamo::Error),
+    #[error("a text breaks its rule")]
+    Text(#[from] InvalidText),
+    #[error("an id is none")]
+    Identity(#[from] InvalidIdentity),
+    #[error("a word is not one of the known ones")]
+    Word(#[from] NotOneOf),
+    #[error("an effect is not one of the known ones: {0}")]
+    Effect(String),
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredRow {
+    pub(super) pk: String,
+    pub(super) sk: String,
+    pub(super) version: u64,
+    /// Nothing is left to do until news comes.
+    pub(super) settled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease_holder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease_until: Option<i64>,
+    #[serde(default)]
+    pub(super) heard: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub(super) inbox: Vec<StoredNews>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incident: Option<StoredIncident>,
+    /// DynamoDB's time to live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires_at: Option<i64>,
+}
+
+impl From<&Row> for StoredRow {
+    /// Without key and expiry.
+    fn from(row: &Row) -> Self {
+        let outbox_is_empty = row.incident.as_ref().is_none_or(|incident| incident.outbox.is_empty());
+        Self {
+            pk: String::new(),
+            sk: String::new(),
+            version: row.version,
+            settled: row.lease.is_none() && row.inbox.is_empty() && outbox_is_empty,
+            lease_holder: row.lease.as_ref().map(|lease| lease.holder.clone()),
+            lease_until: row.lease.as_ref().map(|lease| lease.until.milliseconds()),
+            heard: row.heard.iter().map(|(teller, at)| (teller.clone(), at.milliseconds())).collect(),
+            inbox: row.inbox.iter().map(StoredNews::from).collect(),
+            incident: row.incident.as_ref().map(StoredIncident::from),
+            expires_at: None,
+        }
+    }
+}
+
+impl TryFrom<StoredRow> for Row {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredRow) -> Result<Self, NotUnderstood> {
+        let lease = stored.lease_holder.zip(stored.lease_until);
+        Ok(Self {
+            version: stored.version,
+            lease: lease.map(|(holder, until)| Lease { holder, until: Timestamp::from_milliseconds(until) }),
+            incident: stored.incident.map(Incident::try_from).transpose()?,
+            inbox: stored.inbox.into_iter().map(News::try_from).collect::<Result<_, _>>()?,
+            heard: stored
+                .heard
+                .into_iter()
+                .map(|(teller, at)| (teller, Timestamp::from_milliseconds(at)))
+                .collect(),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredHold {
+    pub(super) pk: String,
+    pub(super) sk: String,
+    pub(super) incident: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct StoredBeforeState {
+    pub(super) pk: String,
+    pub(super) sk: String,
+    pub(super) incident: String,
+    pub(super) attempt: u8,
+    pub(super) runbook: String,
+    pub(super) before_state: Option<String>,
+    pub(super) expires_at: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct StoredHistory {
+    pub(super) pk: String,
+    pub(super) sk: String,
+    pub(super) incident: StoredIncident,
+    pub(super) expires_at: i64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum StoredNews {
+    Signal {
+        cause: String,
+        resource: StoredResource,
+        violated: bool,
+        at: i64,
+        freshness: StoredFreshness,
+    },
+    Outcome {
+        incident: String,
+        attempt: NonZeroU8,
+        runbook: String,
+        execution: String,
+        outcome: StoredOutcome,
+        ended_at: i64,
+        changes: Option<String>,
+        before_state: Option<String>,
+    },
+}
+
+impl From<&News> for StoredNews {
+    fn from(news: &News) -> Self {
+        match news {
+            News::Signal(signal) => Self::Signal {
+                cause: signal.cause.to_string(),
+                resource: StoredResource::from(&signal.resource),
+                violated: violated(signal.state),
+                at: signal.at.milliseconds(),
+                freshness: signal.freshness.into(),
+            },
+            News::Outcome(report) => Self::Outcome {
+                incident: report.incident.to_string(),
+                attempt: stored_number(report.attempt),
+                runbook: report.runbook.to_string(),
+                execution: report.execution.to_string(),
+                outcome: StoredOutcome::from(&report.outcome),
+                ended_at: report.ended_at.milliseconds(),
+                changes: report.changes.clone(),
+                before_state: report.before_state.clone(),
+            },
+        }
+    }
+}
+
+impl TryFrom<StoredNews> for News {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredNews) -> Result<Self, NotUnderstood> {
+        Ok(match stored {
+            StoredNews::Signal { cause, resource, violated, at, freshness } => Self::Signal(Signal {
+                cause: cause.parse()?,
+                resource: resource.try_into()?,
+                state: cause_state(violated),
+                at: Timestamp::from_milliseconds(at),
+                freshness: freshness.into(),
+            }),
+            StoredNews::Outcome {
+                incident,
+                attempt,
+                runbook,
+                execution,
+                outcome,
+                ended_at,
+                changes,
+                before_state,
+            } => Self::Outcome(AttemptReport {
+                incident: incident.parse()?,
+                attempt: AttemptNumber::new(attempt),
+                runbook: RunbookName::new(runbook)?,
+                execution: ExecutionId::new(execution)?,
+                outcome: outcome.into(),
+                ended_at: Timestamp::from_milliseconds(ended_at),
+                changes,
+                before_state,
+            }),
+        })
+    }
+}
+
+const fn violated(state: CauseState) -> bool {
+    match state {
+        CauseState::Violated => true,
+        CauseState::Clear => false,
+    }
+}
+
+const fn cause_state(violated: bool) -> CauseState {
+    if violated { CauseState::Violated } else { CauseState::Clear }
+}
+
+/// An attempt's number is never 0, in the core either.
+fn stored_number(number: AttemptNumber) -> NonZeroU8 {
+    NonZeroU8::MIN.saturating_add(number.number() - 1)
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredResource {
+    account: String,
+    region: String,
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+impl From<&Resource> for StoredResource {
+    fn from(resource: &Resource) -> Self {
+        Self {
+            account: resource.account.to_string(),
+            region: resource.region.to_string(),
+            kind: resource.kind.to_string(),
+            id: resource.id.to_string(),
+        }
+    }
+}
+
+impl TryFrom<StoredResource> for Resource {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredResource) -> Result<Self, NotUnderstood> {
+        Ok(Self {
+            account: AccountId::new(stored.account)?,
+            region: Region::new(stored.region)?,
+            kind: ResourceType::new(stored.kind)?,
+            id: ResourceId::new(stored.id)?,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoredFreshness {
+    Live,
+    Replayed,
+    Stale,
+}
+
+impl From<Freshness> for StoredFreshness {
+    fn from(freshness: Freshness) -> Self {
+        match freshness {
+            Freshness::Live => Self::Live,
+            Freshness::Replayed => Self::Replayed,
+            Freshness::Stale => Self::Stale,
+        }
+    }
+}
+
+impl From<StoredFreshness> for Freshness {
+    fn from(stored: StoredFreshness) -> Self {
+        match stored {
+            StoredFreshness::Live => Self::Live,
+            StoredFreshness::Replayed => Self::Replayed,
+            StoredFreshness::Stale => Self::Stale,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoredOutcome {
+    Remediated,
+    AlreadyCompliant,
+    Failed(String),
+    TimedOut,
+}
+
+impl From<&Outcome> for StoredOutcome {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Remediated => Self::Remediated,
+            Outcome::AlreadyCompliant => Self::AlreadyCompliant,
+            Outcome::Failed(why) => Self::Failed(why.clone()),
+            Outcome::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+impl From<StoredOutcome> for Outcome {
+    fn from(stored: StoredOutcome) -> Self {
+        match stored {
+            StoredOutcome::Remediated => Self::Remediated,
+            StoredOutcome::AlreadyCompliant => Self::AlreadyCompliant,
+            StoredOutcome::Failed(why) => Self::Failed(why),
+            StoredOutcome::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredPlan {
+    runbook: String,
+    version: String,
+    role: String,
+    parameters: BTreeMap<String, String>,
+}
+
+impl From<&Plan> for StoredPlan {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            runbook: plan.runbook.to_string(),
+            version: plan.version.to_string(),
+            role: plan.role.to_string(),
+            parameters: plan.parameters.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
+        }
+    }
+}
+
+impl TryFrom<StoredPlan> for Plan {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredPlan) -> Result<Self, NotUnderstood> {
+        let parameters = stored.parameters.into_iter();
+        Ok(Self {
+            runbook: RunbookName::new(stored.runbook)?,
+            version: DocumentVersion::new(stored.version)?,
+            role: RoleArn::new(stored.role)?,
+            parameters: parameters
+                .map(|(name, value)| Ok((ParameterName::new(name)?, value)))
+                .collect::<Result<_, NotUnderstood>>()?,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredAttempt {
+    number: NonZeroU8,
+    plan: StoredPlan,
+    planned_at: i64,
+    execution: Option<String>,
+}
+
+impl From<&Attempt> for StoredAttempt {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            number: stored_number(attempt.number),
+            plan: StoredPlan::from(&attempt.plan),
+            planned_at: attempt.planned_at.milliseconds(),
+            execution: attempt.execution.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl TryFrom<StoredAttempt> for Attempt {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredAttempt) -> Result<Self, NotUnderstood> {
+        Ok(Self {
+            number: AttemptNumber::new(stored.number),
+            plan: stored.plan.try_into()?,
+            planned_at: Timestamp::from_milliseconds(stored.planned_at),
+            execution: stored.execution.map(ExecutionId::new).transpose()?,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredFinishedAttempt {
+    attempt: StoredAttempt,
+    outcome: StoredOutcome,
+    ended_at: i64,
+    changes: Option<String>,
+}
+
+impl From<&FinishedAttempt> for StoredFinishedAttempt {
+    fn from(finished: &FinishedAttempt) -> Self {
+        Self {
+            attempt: StoredAttempt::from(&finished.attempt),
+            outcome: StoredOutcome::from(&finished.outcome),
+            ended_at: finished.ended_at.milliseconds(),
+            changes: finished.changes.clone(),
+        }
+    }
+}
+
+impl TryFrom<StoredFinishedAttempt> for FinishedAttempt {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredFinishedAttempt) -> Result<Self, NotUnderstood> {
+        Ok(Self {
+            attempt: stored.attempt.try_into()?,
+            outcome: stored.outcome.into(),
+            ended_at: Timestamp::from_milliseconds(stored.ended_at),
+            changes: stored.changes,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub(super) enum StoredState {
+    Open,
+    Observed { plan: StoredPlan },
+    Suppressed,
+    Deferred,
+    AwaitingApproval { attempt: StoredAttempt },
+    Remediating { attempt: StoredAttempt },
+    Escalated,
+    Resolved { at: i64, proved_at: i64, how: StoredResolution },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoredResolution {
+    Remediated,
+    AlreadyCompliant,
+    Cleared,
+}
+
+impl From<&State> for StoredState {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Open => Self::Open,
+            State::Observed(plan) => Self::Observed { plan: plan.into() },
+            State::Suppressed => Self::Suppressed,
+            State::Deferred => Self::Deferred,
+            State::AwaitingApproval(attempt) => Self::AwaitingApproval { attempt: attempt.into() },
+            State::Remediating(attempt) => Self::Remediating { attempt: attempt.into() },
+            State::Escalated => Self::Escalated,
+            State::Resolved { at, proved_at, how } => Self::Resolved {
+                at: at.milliseconds(),
+                proved_at: proved_at.milliseconds(),
+                how: match how {
+                    Resolution::Remediated => StoredResolution::Remediated,
+                    Resolution::AlreadyCompliant => StoredResolution::AlreadyCompliant,
+                    Resolution::Cleared => StoredResolution::Cleared,
+                },
+            },
+        }
+    }
+}
+
+impl TryFrom<StoredState> for State {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredState) -> Result<Self, NotUnderstood> {
+        Ok(match stored {
+            StoredState::Open => Self::Open,
+            StoredState::Observed { plan } => Self::Observed(plan.try_into()?),
+            StoredState::Suppressed => Self::Suppressed,
+            StoredState::Deferred => Self::Deferred,
+            StoredState::AwaitingApproval { attempt } => Self::AwaitingApproval(attempt.try_into()?),
+            StoredState::Remediating { attempt } => Self::Remediating(attempt.try_into()?),
+            StoredState::Escalated => Self::Escalated,
+            StoredState::Resolved { at, proved_at, how } => Self::Resolved {
+                at: Timestamp::from_milliseconds(at),
+                proved_at: Timestamp::from_milliseconds(proved_at),
+                how: match how {
+                    StoredResolution::Remediated => Resolution::Remediated,
+                    StoredResolution::AlreadyCompliant => Resolution::AlreadyCompliant,
+                    StoredResolution::Cleared => Resolution::Cleared,
+                },
+            },
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredCause {
+    violated: bool,
+    at: i64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredNote {
+    at: i64,
+    text: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredIncident {
+    fingerprint: String,
+    generation: NonZeroU32,
+    resource: StoredResource,
+    problem: String,
+    route: String,
+    severity: String,
+    opened_at: i64,
+    evidence: StoredFreshness,
+    causes: BTreeMap<String, StoredCause>,
+    state: StoredState,
+    finished: Vec<StoredFinishedAttempt>,
+    outbox: Vec<String>,
+    ops_item: Option<String>,
+    notes: Vec<StoredNote>,
+}
+
+impl From<&Incident> for StoredIncident {
+    fn from(incident: &Incident) -> Self {
+        let causes = incident.causes.iter().map(|(cause, record)| {
+            (cause.to_string(), StoredCause { violated: violated(record.state), at: record.at.milliseconds() })
+        });
+        let notes = incident.notes.iter();
+        Self {
+            fingerprint: incident.id.fingerprint.to_string(),
+            generation: NonZeroU32::MIN.saturating_add(incident.id.generation.number() - 1),
+            resource: StoredResource::from(&incident.resource),
+            problem: incident.problem.to_string(),
+            route: incident.route.to_string(),
+            severity: incident.severity.to_string(),
+            opened_at: incident.opened_at.milliseconds(),
+            evidence: incident.evidence.into(),
+            causes: causes.collect(),
+            state: StoredState::from(&incident.state),
+            finished: incident.finished.iter().map(StoredFinishedAttempt::from).collect(),
+            outbox: incident.outbox.iter().copied().map(effect_word).collect(),
+            ops_item: incident.ops_item.as_ref().map(ToString::to_string),
+            notes: notes.map(|note| StoredNote { at: note.at.milliseconds(), text: note.text.clone() }).collect(),
+        }
+    }
+}
+
+impl TryFrom<StoredIncident> for Incident {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredIncident) -> Result<Self, NotUnderstood> {
+        let causes = stored.causes.into_iter().map(|(cause, record)| {
+            let record =
+                CauseRecord { state: cause_state(record.violated), at: Timestamp::from_milliseconds(record.at) };
+            Ok((cause.parse()?, record))
+        });
+        let notes = stored.notes.into_iter();
+        Ok(Self {
+            id: IncidentId {
+                fingerprint: Fingerprint::new(stored.fingerprint)?,
+                generation: Generation::new(stored.generation),
+            },
+            resource: stored.resource.try_into()?,
+            problem: Problem::new(stored.problem)?,
+            route: RouteName::new(stored.route)?,
+            severity: stored.severity.parse()?,
+            opened_at: Timestamp::from_milliseconds(stored.opened_at),
+            evidence: stored.evidence.into(),
+            causes: causes.collect::<Result<_, NotUnderstood>>()?,
+            state: stored.state.try_into()?,
+            finished: stored.finished.into_iter().map(FinishedAttempt::try_from).collect::<Result<_, _>>()?,
+            outbox: stored.outbox.iter().map(|word| effect(word)).collect::<Result<_, _>>()?,
+            ops_item: stored.ops_item.map(OpsItemId::new).transpose()?,
+            notes: notes.map(|note| Note { at: Timestamp::from_milliseconds(note.at), text: note.text }).collect(),
+        })
+    }
+}
+
+fn effect_word(effect: Effect) -> String {
+    match effect {
+        Effect::OpsItem => "ops-item".to_owned(),
+        Effect::Runbook => "runbook".to_owned(),
+        Effect::Notification(change) => format!("notification/{change}"),
+        Effect::Event(change) => format!("event/{change}"),
+    }
+}
+
+fn effect(word: &str) -> Result<Effect, NotUnderstood> {
+    let every = [Effect::OpsItem, Effect::Runbook]
+        .into_iter()
+        .chain(Change::ALL.map(Effect::Notification))
+        .chain(Change::ALL.map(Effect::Event));
+    every
+        .into_iter()
+        .find(|effect| effect_word(*effect) == word)
+        .ok_or_else(|| NotUnderstood::Effect(word.chars().take(40).collect()))
+}

@@ -1,0 +1,94 @@
+//! OpsItems.
+
+use std::collections::HashMap;
+
+use aws_sdk_ssm::operation::create_ops_item::CreateOpsItemError;
+use aws_sdk_ssm::types::{OpsItemDataType, OpsItemDataValue, OpsItemStatus as SdkStatus, Tag};
+use mend_core::automation::OpsItemId;
+use mend_core::report::{OperationalValue, OpsItemContent, OpsItemStatus};
+use mend_responder::CallError;
+use mend_responder::world::OpsCenter;
+use thiserror::Error;
+
+use crate::Aws;
+use crate::failure::failure;
+
+/// The dedup string decides at creation which OpsItem it is, and cannot be changed afterwards.
+const DEDUP: &str = "/aws/dedup";
+
+/// An answer without the id that it should carry.
+#[derive(Debug, Error)]
+#[error("the answer carries no OpsItem id")]
+struct NoId;
+
+impl OpsCenter for Aws {
+    async fn create(&self, content: &OpsItemContent) -> Result<OpsItemId, CallError> {
+        let attempted = || format!("create the OpsItem \"{}\"", content.title);
+        let tag = Tag::builder().key("Application").value("mend").build();
+        let answer = self
+            .clients
+            .ssm
+            .create_ops_item()
+            .source("Mend")
+            .title(&content.title)
+            .description(&content.description)
+            .severity(content.severity.ops_center())
+            .category(content.category.to_string())
+            .set_operational_data(Some(data(content, |_| true)))
+            .set_tags(Some(vec![tag.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?]))
+            .send()
+            .await;
+        let id = match answer {
+            Ok(answer) => answer.ops_item_id,
+            Err(error) => match error.as_service_error() {
+                Some(CreateOpsItemError::OpsItemAlreadyExistsException(existing)) => {
+                    let id = ops_item_id(existing.ops_item_id.as_deref(), attempted)?;
+                    // Created before a crash, by an earlier state of the incident.
+                    self.update(&id, content).await?;
+                    return Ok(id);
+                }
+                _ => return Err(failure(attempted(), REMEDY, error)),
+            },
+        };
+        ops_item_id(id.as_deref(), attempted)
+    }
+
+    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<(), CallError> {
+        self.clients
+            .ssm
+            .update_ops_item()
+            .ops_item_id(id.as_str())
+            .title(&content.title)
+            .description(&content.description)
+            .severity(content.severity.ops_center())
+            .category(content.category.to_string())
+            .status(match content.status {
+                OpsItemStatus::Open => SdkStatus::Open,
+                OpsItemStatus::InProgress => SdkStatus::InProgress,
+                OpsItemStatus::Resolved => SdkStatus::Resolved,
+            })
+            .set_operational_data(Some(data(content, |key| key != DEDUP)))
+            .send()
+            .await
+            .map_err(|error| failure(format!("update the OpsItem {id}"), REMEDY, error))?;
+        Ok(())
+    }
+}
+
+fn ops_item_id(id: Option<&str>, attempted: impl FnOnce() -> String) -> Result<OpsItemId, CallError> {
+    id.and_then(|id| OpsItemId::new(id).ok()).ok_or_else(|| CallError::lasting(attempted(), REMEDY, NoId))
+}
+
+fn data(content: &OpsItemContent, wanted: impl Fn(&str) -> bool) -> HashMap<String, OpsItemDataValue> {
+    let value = |value: &OperationalValue| {
+        let (kind, text) = match value {
+            OperationalValue::Searchable(text) => (OpsItemDataType::SearchableString, text),
+            OperationalValue::Plain(text) => (OpsItemDataType::String, text),
+        };
+        OpsItemDataValue::builder().r#type(kind).value(text).build()
+    };
+    let chosen = content.operational_data.iter().filter(|(key, _)| wanted(key));
+    chosen.map(|(key, text)| (key.clone(), value(text))).collect()
+}
+
+const REMEDY: &str = "check that OpsCenter is set up, that its quota is not used up, and that the function's role may write OpsItems";

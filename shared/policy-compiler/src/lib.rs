@@ -1,0 +1,35 @@
+//! Reads `policy/*.yaml`, checks it against `runbooks/`, and writes it as Rust.
+//!
+//! It runs when Mend is built. Whatever is wrong stops the build, all of it at once, each with file and line.
+
+mod read;
+mod runbook;
+mod source;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use mend_core::policy::Route;
+
+pub use source::source;
+
+/// Something that is wrong in a policy file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    file: PathBuf,
+    line: u64,
+    problem: String,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file.display(), self.line, self.problem)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+/// Reads and checks all routes.
+pub fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<PolicyError>> {
+    read::read(policy, runbooks)
+}

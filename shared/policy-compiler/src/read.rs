@@ -1,0 +1,253 @@
+//! From YAML to routes.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
+use mend_core::policy::{Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Takes, Title};
+use mend_core::resource::ResourceType;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::PolicyError;
+use crate::runbook::Runbook;
+
+/// A route as it is written. An unknown field is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Written {
+    /// What operators call it.
+    name: Spanned<String>,
+    /// What is wrong, as a key that outlives the route's name.
+    problem: Spanned<String>,
+    /// What is wrong, in words.
+    title: Spanned<String>,
+    takes: WrittenTakes,
+    /// Where two routes take the same signal, the higher rank has it. Default 0.
+    #[serde(default)]
+    rank: u8,
+    severity: Spanned<String>,
+    category: Spanned<String>,
+    runbook: Spanned<String>,
+    /// The runbook that undoes the answer, if there is one.
+    undo: Option<Spanned<String>>,
+    /// The family whose automation role the runbook gets.
+    role: Spanned<String>,
+    #[serde(default)]
+    parameters: BTreeMap<String, Spanned<String>>,
+    /// How often the runbook is started before a person is asked, 1 to 5.
+    attempts: Spanned<u8>,
+    modes: WrittenModes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WrittenTakes {
+    config_rules: Vec<Spanned<String>>,
+    resource_types: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenModes {
+    dev: Spanned<String>,
+    staging: Spanned<String>,
+    prod: Spanned<String>,
+}
+
+/// A route, and where it is written.
+struct Placed {
+    file: PathBuf,
+    line: u64,
+    route: Route,
+}
+
+pub(crate) fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<PolicyError>> {
+    let mut errors = Vec::new();
+    let mut placed: Vec<Placed> = Vec::new();
+    for file in files(policy) {
+        match std::fs::read_to_string(&file).map_err(|error| (1, error.to_string())).and_then(|text| parse(&text))
+        {
+            Err((line, problem)) => errors.push(PolicyError { file, line, problem }),
+            Ok(routes) => {
+                for written in routes {
+                    let mut checker = Checker { file: &file, errors: &mut errors };
+                    if let Some(route) = checker.route(&written, runbooks) {
+                        checker.against_others(&written, &route, &placed);
+                        placed.push(Placed { file: file.clone(), line: line(&written.name), route });
+                    }
+                }
+            }
+        }
+    }
+    if placed.is_empty() && errors.is_empty() {
+        let problem = "holds no route: an empty policy would answer nothing".to_owned();
+        errors.push(PolicyError { file: policy.to_owned(), line: 1, problem });
+    }
+    if errors.is_empty() { Ok(placed.into_iter().map(|placed| placed.route).collect()) } else { Err(errors) }
+}
+
+/// The policy's files, in the order of their names.
+fn files(policy: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(policy).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> =
+        entries.filter(|file| file.extension().is_some_and(|ending| ending == "yaml")).collect();
+    files.sort();
+    files
+}
+
+fn parse(text: &str) -> Result<Vec<Written>, (u64, String)> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let error = error.without_snippet();
+        (error.location().map_or(1, |location| location.line()), error.to_string())
+    })
+}
+
+fn line<T>(spanned: &Spanned<T>) -> u64 {
+    spanned.referenced.line()
+}
+
+struct Checker<'a> {
+    file: &'a Path,
+    errors: &'a mut Vec<PolicyError>,
+}
+
+impl Checker<'_> {
+    fn wrong(&mut self, line: u64, problem: impl Into<String>) {
+        self.errors.push(PolicyError { file: self.file.to_owned(), line, problem: problem.into() });
+    }
+
+    /// The field's value; or a note of what is wrong with it.
+    fn field<T, E: Display>(
+        &mut self,
+        name: &str,
+        written: &Spanned<String>,
+        check: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        check(&written.value).map_err(|error| self.wrong(line(written), format!("{name}: {error}"))).ok()
+    }
+
+    fn fields<T, E: Display>(
+        &mut self,
+        name: &str,
+        route: &Written,
+        written: &[Spanned<String>],
+        check: impl Fn(&str) -> Result<T, E>,
+    ) -> Vec<T> {
+        if written.is_empty() {
+            self.wrong(line(&route.name), format!("{name}: must not be empty"));
+        }
+        written.iter().filter_map(|text| self.field(name, text, &check)).collect()
+    }
+
+    fn route(&mut self, written: &Written, runbooks: &Path) -> Option<Route> {
+        let before = self.errors.len();
+        let takes = Takes {
+            config_rules: self
+                .fields("config-rules", written, &written.takes.config_rules, |text| Glob::new(text)),
+            resource_types: self
+                .fields("resource-types", written, &written.takes.resource_types, |text| ResourceType::new(text)),
+        };
+        if !(1..=5).contains(&written.attempts.value) {
+            self.wrong(line(&written.attempts), "attempts: must be 1 to 5");
+        }
+        let name = self.field("name", &written.name, |text| RouteName::new(text));
+        let problem = self.field("problem", &written.problem, |text| Problem::new(text));
+        let title = self.field("title", &written.title, |text| Title::new(text));
+        let severity = self.field("severity", &written.severity, str::parse);
+        let category = self.field("category", &written.category, str::parse);
+        let role = self.field("role", &written.role, |text| RoleFamily::new(text));
+        let runbook = self.field("runbook", &written.runbook, |text| RunbookName::new(text));
+        let undo = written.undo.as_ref().and_then(|undo| self.field("undo", undo, |text| RunbookName::new(text)));
+        let dev = self.field("modes.dev", &written.modes.dev, str::parse);
+        let staging = self.field("modes.staging", &written.modes.staging, str::parse);
+        let prod = self.field("modes.prod", &written.modes.prod, str::parse);
+        let parameters = self.parameters(written, runbooks);
+        if let Some(undo) = &written.undo {
+            self.field("undo", undo, |name| Runbook::read(runbooks, name));
+        }
+        if self.errors.len() > before {
+            return None;
+        }
+        Some(Route {
+            name: name?,
+            problem: problem?,
+            title: title?,
+            takes,
+            rank: written.rank,
+            severity: severity?,
+            category: category?,
+            runbook: runbook?,
+            undo,
+            role: role?,
+            parameters,
+            attempts: written.attempts.value,
+            ceiling: Ceiling { dev: dev?, staging: staging?, prod: prod? },
+        })
+    }
+
+    /// What the route sends, against what the runbook declares.
+    fn parameters(&mut self, written: &Written, runbooks: &Path) -> Vec<(ParameterName, ParameterSource)> {
+        let Some(runbook) = self.field("runbook", &written.runbook, |name| Runbook::read(runbooks, name)) else {
+            return Vec::new();
+        };
+        for (parameter, required) in &runbook.parameters {
+            if *required && !written.parameters.contains_key(parameter) {
+                self.wrong(
+                    line(&written.runbook),
+                    format!(
+                        "{} needs the parameter {parameter}, which the route does not send",
+                        written.runbook.value
+                    ),
+                );
+            }
+        }
+        let mut sent = Vec::new();
+        for (parameter, value) in &written.parameters {
+            if !runbook.parameters.contains_key(parameter) {
+                let runbook = &written.runbook.value;
+                self.wrong(line(value), format!("{runbook} declares no parameter {parameter}"));
+            }
+            let name = self.field("parameters", value, |_| ParameterName::new(parameter.as_str()));
+            let source = self.field("parameters", value, parameter_source);
+            sent.extend(name.zip(source));
+        }
+        sent
+    }
+
+    fn against_others(&mut self, written: &Written, route: &Route, others: &[Placed]) {
+        for Placed { file, line: place, route: other } in others {
+            let there = format!("{}:{place}", file.display());
+            if route.name == other.name {
+                self.wrong(line(&written.name), format!("another route is called {} too: {there}", route.name));
+            }
+            if route.rank == other.rank && overlap(&route.takes, &other.takes) {
+                self.wrong(
+                    line(&written.name),
+                    format!("{} and {} take the same signals with the same rank: {there}", route.name, other.name),
+                );
+            }
+        }
+    }
+}
+
+fn overlap(one: &Takes, other: &Takes) -> bool {
+    one.resource_types.iter().any(|kind| other.resource_types.contains(kind))
+        && one.config_rules.iter().any(|glob| other.config_rules.iter().any(|rule| glob.overlaps(rule)))
+}
+
+fn parameter_source(text: &str) -> Result<ParameterSource, &'static str> {
+    match text {
+        "${resource.id}" => Ok(ParameterSource::ResourceId),
+        "${resource.account}" => Ok(ParameterSource::Account),
+        "${resource.region}" => Ok(ParameterSource::Region),
+        text if text.is_empty() || text.contains("${") || text.contains("{{") => Err(
+            "a value must be ${resource.id}, ${resource.account}, ${resource.region}, or text without ${ and {{",
+        ),
+        text => Ok(ParameterSource::Constant(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! The one responder. Every function turns its kind of event into signals or attempt reports and hands
+//! them to [`Responder`], which carries the incident as far as it can go.
+//!
+//! It knows no AWS SDK: the world outside is a handful of narrow traits in [`world`].
+
+mod answer;
+mod error;
+mod respond;
+pub mod world;
+
+pub use answer::Answer;
+pub use error::{CallError, FinalError, ResponseError, RetryableError, chain};
+pub use respond::{Invocation, Responder, Stack};

@@ -1,0 +1,274 @@
+//! From news to a settled row.
+//!
+//! 1. Claim the row: the news is in its inbox, and the whole row comes back. Written down first.
+//! 2. Take in the inbox, decide, write the result with its outbox in one conditional write.
+//! 3. Carry out the outbox, each effect under its key.
+//! 4. Settle: write what came of it and give the lease back. If news has come in meanwhile, go on with 2.
+//!
+//! A crash anywhere leaves a row that the next delivery, or `reconcile`, carries on from: the lease ends
+//! before Lambda's first retry of an asynchronous invocation (60 s) comes.
+
+mod effects;
+mod held;
+mod intake;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mend_core::automation::{RoleArn, RoleFamily};
+use mend_core::decision::{Decision, Reason, Verdict};
+use mend_core::guard::{Facts, decide};
+use mend_core::identity::{Fingerprint, IncidentId};
+use mend_core::incident::{AttemptReport, Incident, Plan, State};
+use mend_core::mode::Mode;
+use mend_core::policy::{Policy, Route, Routing};
+use mend_core::report::Place;
+use mend_core::signal::Signal;
+use mend_core::switches::Switches;
+use mend_core::time::Timestamp;
+use tracing::warn;
+
+use crate::answer::Answer;
+use crate::error::{CallError, ResponseError, chain};
+use crate::world::{Claim, Lease, News, Row, World};
+use held::{Held, Stored};
+use intake::{Told, route_of, take_in};
+
+/// What the stack was deployed with.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// Where it is.
+    pub place: Place,
+    /// Its parameter `Mode`.
+    pub default_mode: Mode,
+    /// The automation role of each family of runbooks.
+    pub roles: BTreeMap<RoleFamily, RoleArn>,
+}
+
+/// One invocation of a function.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Lambda's request id.
+    pub id: String,
+    /// When Lambda stops it.
+    pub deadline: Timestamp,
+}
+
+/// A lease outlives its invocation by so much, for clocks that differ.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// So much time is kept for the last write.
+const RESERVE: Duration = Duration::from_secs(3);
+/// A row that changes under so many writes is left to the next try.
+const ROUNDS: usize = 10;
+
+/// Carries incidents, for one invocation.
+#[derive(Debug)]
+pub struct Responder<'a, W> {
+    world: &'a W,
+    policy: &'a Policy,
+    stack: &'a Stack,
+    invocation: &'a Invocation,
+}
+
+impl<'a, W: World> Responder<'a, W> {
+    /// A responder for one invocation.
+    pub const fn new(world: &'a W, policy: &'a Policy, stack: &'a Stack, invocation: &'a Invocation) -> Self {
+        Self { world, policy, stack, invocation }
+    }
+
+    /// Answers a signal.
+    pub async fn signal(&self, signal: Signal) -> Result<Answer, ResponseError> {
+        let route = match self.policy.routing(&signal) {
+            Routing::To(route) => route,
+            Routing::OtherResourceType(_) => return Ok(ignore(Reason::OtherResourceType(signal.cause), None)),
+            Routing::Nowhere => return Ok(ignore(Reason::NoRoute(signal.cause), None)),
+        };
+        let fingerprint = Fingerprint::of(&signal.resource, &route.problem);
+        self.hear(&fingerprint, News::Signal(signal)).await
+    }
+
+    /// Answers the end of an attempt.
+    pub async fn outcome(&self, report: AttemptReport) -> Result<Answer, ResponseError> {
+        let fingerprint = report.incident.fingerprint.clone();
+        self.hear(&fingerprint, News::Outcome(report)).await
+    }
+
+    /// Claims the incident's row for the news, or leaves the news with whoever holds it.
+    async fn hear(&self, fingerprint: &Fingerprint, news: News) -> Result<Answer, ResponseError> {
+        for _ in 0..ROUNDS {
+            let now = self.world.now();
+            let lease = Lease {
+                holder: format!("{}/{}", self.invocation.id, now.milliseconds()),
+                until: self.invocation.deadline.plus(LEASE_MARGIN),
+            };
+            let claim = self.world.claim(fingerprint, &news, &lease, now).await.map_err(ResponseError::Ledger)?;
+            let busy = match claim {
+                Claim::Mine(row) => return self.carry(Held::new(self.world, fingerprint, lease, row)).await,
+                Claim::Known(row) => return Ok(ignore(Reason::AlreadyKnown, row.incident.as_ref())),
+                Claim::Nothing => return Ok(ignore(nobody_listens(news), None)),
+                Claim::Busy(row) if row.knows(&news) => {
+                    return Ok(ignore(Reason::AlreadyKnown, row.incident.as_ref()));
+                }
+                Claim::Busy(row) => row,
+            };
+            if self.leave(fingerprint, &news, &busy, now).await? {
+                return Ok(ignore(Reason::HeldElsewhere, busy.incident.as_ref()));
+            }
+        }
+        Err(ResponseError::Contention)
+    }
+
+    /// Leaves news with the holder of a busy row. `false`: it is no longer held.
+    async fn leave(
+        &self,
+        fingerprint: &Fingerprint,
+        news: &News,
+        busy: &Row,
+        now: Timestamp,
+    ) -> Result<bool, ResponseError> {
+        match &busy.lease {
+            Some(lease) => {
+                self.world.append(fingerprint, news, &lease.holder, now).await.map_err(ResponseError::Ledger)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Carries a claimed row until it is settled.
+    async fn carry(&self, mut held: Held<'_, W>) -> Result<Answer, ResponseError> {
+        let mut told = Told::new();
+        if held.row.incident.as_ref().is_some_and(|incident| !incident.outbox.is_empty()) {
+            told.because(Reason::Resumed);
+        }
+        for _ in 0..ROUNDS {
+            let intake = take_in(&mut held.row, self.policy, self.world.now());
+            told.heard(&intake.heard);
+            let undecided = intake.undecided();
+            held.before_state = intake.before_state.or(held.before_state);
+            held.history = intake.history.or(held.history);
+
+            let mut left = None;
+            if let Some((incident, route)) = self.routed(&held.row) {
+                let stored = if undecided || incident.state == State::Open {
+                    self.decide(&mut held, incident, route, &mut told).await?
+                } else if held.changed() {
+                    held.store().await?
+                } else {
+                    Stored::Yes
+                };
+                if !matches!(stored, Stored::Yes) {
+                    continue;
+                }
+                if let Some(incident) = &mut held.row.incident {
+                    left = self.carry_out(incident, route).await;
+                    if incident.state == State::Open {
+                        // The attempt could not be started, so the next one has to be decided.
+                        continue;
+                    }
+                }
+            }
+            if held.settle().await? {
+                let incident = held.row.incident.as_ref();
+                return match (left, incident) {
+                    (Some(left), Some(incident)) => Err(left.into_error(incident)),
+                    _ => Ok(answer(told.into_decision(), incident)),
+                };
+            }
+        }
+        Err(ResponseError::Contention)
+    }
+
+    fn routed(&self, row: &Row) -> Option<(Incident, &'a Route)> {
+        let incident = row.incident.clone()?;
+        let route = route_of(&incident, self.policy)?;
+        Some((incident, route))
+    }
+
+    /// Decides about an open problem, and writes down the decision before anything comes of it.
+    async fn decide(
+        &self,
+        held: &mut Held<'a, W>,
+        open: Incident,
+        route: &Route,
+        told: &mut Told,
+    ) -> Result<Stored, ResponseError> {
+        let mut resource_held_by = None;
+        loop {
+            let facts = self.facts(&open, route, resource_held_by).await?;
+            let (course, reasons) = decide(route, open.evidence, facts);
+            let decision = Decision { verdict: course.verdict(), reasons };
+            let mut incident = open.clone();
+            incident.take(course, &decision.reasons, self.world.now());
+            held.row.incident = Some(incident);
+            match held.store().await? {
+                // Decided again, in the knowledge that it has to wait: that takes no hold, so it ends here.
+                Stored::ResourceHeld(other) => resource_held_by = Some(other),
+                stored @ (Stored::Yes | Stored::NewsCame) => {
+                    told.decided(decision);
+                    return Ok(stored);
+                }
+            }
+        }
+    }
+
+    /// Reads what a decision needs to know. What stays unreadable stops the answer, not the record.
+    async fn facts(
+        &self,
+        incident: &Incident,
+        route: &Route,
+        resource_held_by: Option<IncidentId>,
+    ) -> Result<Facts, ResponseError> {
+        let switches = known(self.world.switches(&route.name).await)?.unwrap_or(Switches::Unreadable);
+        let version = known(self.world.version(&route.runbook).await)?;
+        let role = self.stack.roles.get(&route.role).cloned();
+        let plan = version.zip(role).map(|(version, role)| Plan {
+            runbook: route.runbook.clone(),
+            version,
+            role,
+            parameters: route
+                .parameters
+                .iter()
+                .map(|(name, source)| (name.clone(), source.value(&incident.resource)))
+                .collect(),
+        });
+        Ok(Facts {
+            environment: self.stack.place.environment,
+            default_mode: self.stack.default_mode,
+            switches,
+            plan,
+            resource_held_by,
+        })
+    }
+}
+
+/// A fact; nothing if it cannot be known until somebody changes something; an error if it is worth another try.
+fn known<T>(fact: Result<T, CallError>) -> Result<Option<T>, ResponseError> {
+    match fact {
+        Ok(fact) => Ok(Some(fact)),
+        Err(CallError::Retryable(error)) => Err(ResponseError::Facts(error)),
+        Err(CallError::Final(error)) => {
+            warn!("{}", chain(&error));
+            Ok(None)
+        }
+    }
+}
+
+fn nobody_listens(news: News) -> Reason {
+    match news {
+        News::Signal(_) => Reason::NothingToClear,
+        News::Outcome(report) => Reason::UnknownIncident(report.incident),
+    }
+}
+
+fn ignore(reason: Reason, incident: Option<&Incident>) -> Answer {
+    answer(Decision::new(Verdict::Ignore, reason), incident)
+}
+
+fn answer(decision: Decision, incident: Option<&Incident>) -> Answer {
+    Answer {
+        incident: incident.map(|incident| incident.id.to_string()),
+        ops_item: incident.and_then(|incident| incident.ops_item.clone()),
+        execution: incident.and_then(|incident| incident.latest_execution().cloned()),
+        ..Answer::from(decision)
+    }
+}
