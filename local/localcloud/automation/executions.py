@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 from moto.ssm.models import SimpleSystemManagerBackend
 
@@ -177,7 +178,7 @@ class Executions:
 
 
 _stores_lock = threading.Lock()
-_stores: list[Executions] = []
+_stores: WeakSet[Executions] = WeakSet()
 
 
 def executions_of(backend: SimpleSystemManagerBackend) -> Executions:
@@ -187,7 +188,7 @@ def executions_of(backend: SimpleSystemManagerBackend) -> Executions:
         if store is None:
             store = Executions()
             backend.automation_executions = store
-            _stores.append(store)
+            _stores.add(store)
         return store
 
 
@@ -196,4 +197,3 @@ def abandon_all() -> None:
     with _stores_lock:
         for store in _stores:
             store.abandon()
-        _stores.clear()

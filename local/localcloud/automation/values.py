@@ -49,11 +49,7 @@ def convert(value: Any, declared: str) -> Any:
     """Give a selected value the type that its output declares, by the conversions that AWS documents."""
     if has_type(value, declared):
         return value
-    if (
-        isinstance(value, list)
-        and len(value) == 1
-        and declared in ("String", "Integer", "Boolean", "StringMap")
-    ):
+    if isinstance(value, list) and len(value) == 1 and declared in ("String", "Integer", "Boolean"):
         return convert(value[0], declared)
     match declared, value:
         case "StringList", str():

@@ -154,6 +154,7 @@ RETURNED = """{
         ("$.Payload.half", "Integer", "is not a Integer"),
         ("$.Payload.map", "String", "is not a String"),
         ("$.Payload.map", "StringList", "is not a StringList"),
+        ("$.Payload.maps[?(@.Size > 1)]", "StringMap", "is not a StringMap"),
         ("$.Payload.numbers", "StringList", "is not a StringList"),
         ("$.Payload.list", "MapList", "is not a MapList"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, ReadTimeoutError
 from botocore.model import OperationModel
 
 from localcloud.automation.actions.action import Action, Result, StepContext
@@ -115,8 +115,10 @@ def call(inputs: dict[str, Any], own_inputs: frozenset[str], context: StepContex
     except ClientError as error:
         denied = error.response["Error"]["Code"] in PERMISSION_CODES
         raise StepFailure(str(error), kind="Permission" if denied else "Action") from error
-    except BotoCoreError as error:
+    except ParamValidationError as error:
         raise StepFailure(str(error), stage="InputValidation") from error
+    except BotoCoreError as error:
+        raise StepFailure(str(error)) from error
     return as_json(answer)
 
 

@@ -22,7 +22,8 @@ def main() -> None:
         handler = names.get(request["Handler"])
         if not callable(handler):
             raise NameError(f"the script defines no function {request['Handler']}")
-        outcome = json.dumps({"payload": handler(request["InputPayload"] or {}, {})}, allow_nan=False)
+        payload = {} if request["InputPayload"] is None else request["InputPayload"]
+        outcome = json.dumps({"payload": handler(payload, {})}, allow_nan=False)
     except Exception as error:
         import traceback
 
