@@ -104,3 +104,81 @@ fn mode(route: &Route, evidence: Freshness, facts: &Facts) -> (Mode, ModeOrigin)
     let lower = |held: (Mode, ModeOrigin), limit: (Mode, ModeOrigin)| if limit.0 < held.0 { limit } else { held };
     lower(lower(wanted, allowed), evidence)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::tests::{plan, route};
+
+    fn facts(environment: Environment, default_mode: Mode, kill: KillSwitch, mode: ModeSwitch) -> Facts {
+        Facts {
+            environment,
+            default_mode,
+            switches: Switches::Read { kill, mode },
+            plan: Some(plan()),
+            resource_held_by: None,
+        }
+    }
+
+    #[test]
+    fn the_lowest_mode_holds() {
+        use Environment::{Dev, Prod};
+        use Freshness::{Live, Replayed, Stale};
+        use ModeOrigin as Origin;
+        use ModeSwitch::{NotUnderstood, Set, Unset};
+        // The route allows enforce in dev and approve in prod.
+        for (environment, default, switch, evidence, expected, origin) in [
+            (Dev, Mode::Enforce, Unset, Live, Mode::Enforce, Origin::Stack),
+            (Dev, Mode::Observe, Unset, Live, Mode::Observe, Origin::Stack),
+            (Dev, Mode::Observe, Set(Mode::Enforce), Live, Mode::Enforce, Origin::Switch),
+            (Dev, Mode::Enforce, Set(Mode::Off), Live, Mode::Off, Origin::Switch),
+            (Dev, Mode::Enforce, NotUnderstood, Live, Mode::Observe, Origin::SwitchNotUnderstood),
+            (Prod, Mode::Enforce, Unset, Live, Mode::Approve, Origin::Policy(Prod)),
+            (Prod, Mode::Observe, Set(Mode::Enforce), Live, Mode::Approve, Origin::Policy(Prod)),
+            (Dev, Mode::Enforce, Unset, Replayed, Mode::Observe, Origin::Replayed),
+            (Dev, Mode::Enforce, Unset, Stale, Mode::Observe, Origin::Stale),
+            (Dev, Mode::Off, Unset, Stale, Mode::Off, Origin::Stack),
+        ] {
+            let facts = facts(environment, default, KillSwitch::Released, switch);
+            let (_, reasons) = decide(&route(), evidence, facts);
+            assert_eq!(
+                reasons,
+                [Reason::ModeIs(expected, origin)],
+                "{environment} {default} {switch:?} {evidence:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_released_kill_switch_lets_anything_start() {
+        for kill in [KillSwitch::Engaged(None), KillSwitch::Missing, KillSwitch::NotUnderstood] {
+            for mode in [Mode::Approve, Mode::Enforce] {
+                let facts = facts(Environment::Dev, mode, kill.clone(), ModeSwitch::Unset);
+                let (course, reasons) = decide(&route(), Freshness::Live, facts);
+                assert_eq!(course, Course::Wait, "{kill:?} {mode}");
+                assert!(reasons.contains(&Reason::KillSwitch(kill.clone())));
+            }
+            // Observing changes nothing.
+            let facts = facts(Environment::Dev, Mode::Observe, kill, ModeSwitch::Unset);
+            assert_eq!(decide(&route(), Freshness::Live, facts).0, Course::Record(plan()));
+        }
+        let released = |mode| facts(Environment::Dev, mode, KillSwitch::Released, ModeSwitch::Unset);
+        assert_eq!(decide(&route(), Freshness::Live, released(Mode::Enforce)).0, Course::Start(plan()));
+        assert_eq!(decide(&route(), Freshness::Live, released(Mode::Approve)).0, Course::Ask(plan()));
+        assert_eq!(decide(&route(), Freshness::Live, released(Mode::Off)).0, Course::Leave);
+    }
+
+    #[test]
+    fn what_cannot_be_known_keeps_anything_from_starting() {
+        let enforce = facts(Environment::Dev, Mode::Enforce, KillSwitch::Released, ModeSwitch::Unset);
+        let unreadable = Facts { switches: Switches::Unreadable, ..enforce.clone() };
+        assert_eq!(decide(&route(), Freshness::Live, unreadable).0, Course::Wait);
+        let no_runbook = Facts { plan: None, ..enforce.clone() };
+        assert_eq!(decide(&route(), Freshness::Live, no_runbook).0, Course::Wait);
+        let other: IncidentId = format!("{}-1", "0".repeat(32)).parse().unwrap();
+        let held = Facts { resource_held_by: Some(other.clone()), ..enforce };
+        let (course, reasons) = decide(&route(), Freshness::Live, held);
+        assert_eq!(course, Course::Wait);
+        assert!(reasons.contains(&Reason::ResourceHeld(other)));
+    }
+}

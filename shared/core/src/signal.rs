@@ -23,11 +23,21 @@ pub enum Cause {
     ConfigRule(ConfigRuleName),
 }
 
+impl Cause {
+    /// `config-rule/<name>`: the key of the cause, for machines.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::ConfigRule(name) => format!("config-rule/{name}"),
+        }
+    }
+}
+
 impl fmt::Display for Cause {
-    /// `config-rule/<name>`: the key of the cause in the ledger.
+    /// For people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ConfigRule(name) => write!(f, "config-rule/{name}"),
+            Self::ConfigRule(name) => write!(f, "Config rule {name}"),
         }
     }
 }
@@ -35,6 +45,7 @@ impl fmt::Display for Cause {
 impl FromStr for Cause {
     type Err = InvalidText;
 
+    /// Reads a key.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some(("config-rule", name)) => ConfigRuleName::new(name).map(Self::ConfigRule),

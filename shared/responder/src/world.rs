@@ -28,7 +28,7 @@ impl News {
     #[must_use]
     pub fn teller(&self) -> String {
         match self {
-            Self::Signal(signal) => signal.cause.to_string(),
+            Self::Signal(signal) => signal.cause.key(),
             Self::Outcome(report) => format!("attempt/{}/{}", report.incident.generation.number(), report.attempt),
         }
     }

@@ -148,7 +148,7 @@ impl From<&News> for StoredNews {
     fn from(news: &News) -> Self {
         match news {
             News::Signal(signal) => Self::Signal {
-                cause: signal.cause.to_string(),
+                cause: signal.cause.key(),
                 resource: StoredResource::from(&signal.resource),
                 violated: violated(signal.state),
                 at: signal.at.milliseconds(),
@@ -512,7 +512,7 @@ pub(super) struct StoredIncident {
 impl From<&Incident> for StoredIncident {
     fn from(incident: &Incident) -> Self {
         let causes = incident.causes.iter().map(|(cause, record)| {
-            (cause.to_string(), StoredCause { violated: violated(record.state), at: record.at.milliseconds() })
+            (cause.key(), StoredCause { violated: violated(record.state), at: record.at.milliseconds() })
         });
         let notes = incident.notes.iter();
         Self {

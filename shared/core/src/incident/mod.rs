@@ -285,3 +285,6 @@ impl Incident {
         self.causes.iter().filter(|(_, record)| record.state == CauseState::Violated)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -127,10 +127,11 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
                 Outcome::TimedOut => "it took too long",
                 Outcome::Remediated | Outcome::AlreadyCompliant => "the repair did not last",
             };
-            format!(
-                "Started {} {} time(s) without success. The last attempt: {why}.",
-                finished.attempt.plan.runbook, finished.attempt.number
-            )
+            let times = match finished.attempt.number.number() {
+                1 => "once".to_owned(),
+                number => format!("{number} times"),
+            };
+            format!("Started {} {times}, without success. The last time: {why}.", finished.attempt.plan.runbook)
         }),
         State::Resolved { how: Resolution::Remediated, .. } => {
             let finished = incident.finished.last();

@@ -6,6 +6,7 @@ use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
 use crate::identity::effect_key;
 use crate::incident::{Change, Incident};
 use crate::policy::Route;
+use crate::signal::Cause;
 
 /// A message to people, with the same in JSON for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ fn subject(incident: &Incident, change: Change, route: &Route, place: &Place) ->
 fn text(incident: &Incident, route: &Route, place: &Place) -> String {
     let resource = &incident.resource;
     let causes: Vec<_> =
-        incident.causes.iter().map(|(cause, record)| format!("{cause} (as of {})", record.at)).collect();
+        incident.causes.iter().map(|(cause, record)| format!("{cause}, as of {}", record.at)).collect();
     let mut text = format!(
         "{title}: {kind} {id} in {region}, account {account} ({environment}).\n\
          \n\
@@ -74,7 +75,7 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
         region = resource.region,
         account = resource.account,
         environment = place.environment,
-        causes = causes.join(", "),
+        causes = causes.join("; "),
         did = what_mend_did(incident, route),
         todo = what_you_need_to_do(incident, route).replace("<environment>", &place.environment.to_string()),
     );
@@ -91,7 +92,7 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
 /// The change for machines: the JSON of notifications and the detail of Mend's events.
 pub(super) fn details(incident: &Incident, change: Change, route: &Route, place: &Place) -> Value {
     let execution = incident.latest_execution();
-    let causes: Vec<_> = incident.causes.keys().map(ToString::to_string).collect();
+    let causes: Vec<_> = incident.causes.keys().map(Cause::key).collect();
     let occasion = format!("{change}/{}", incident.finished.len());
     json!({
         "id": effect_key(&incident.id, incident.opened_at, &occasion).to_string(),

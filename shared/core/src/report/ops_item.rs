@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
 use crate::incident::{Incident, State};
 use crate::policy::{Category, Route, Severity};
+use crate::signal::Cause;
 
 /// The statuses of an OpsItem that a person may also set. Source: `AWS Systems Manager` user guide,
 /// "Editing an OpsItem"; the others of the API belong to change requests.
@@ -77,7 +78,7 @@ impl OpsItemContent {
             severity: incident.severity,
             category: route.category,
             status: status(&incident.state),
-            operational_data: operational_data(incident, route, place, &causes),
+            operational_data: operational_data(incident, route, place),
         }
     }
 }
@@ -95,14 +96,10 @@ const fn status(state: &State) -> OpsItemStatus {
     }
 }
 
-fn operational_data(
-    incident: &Incident,
-    route: &Route,
-    place: &Place,
-    causes: &[String],
-) -> BTreeMap<String, OperationalValue> {
+fn operational_data(incident: &Incident, route: &Route, place: &Place) -> BTreeMap<String, OperationalValue> {
     let searchable = |text: String| OperationalValue::Searchable(cut(text, OPERATIONAL_VALUE));
     let resource = &incident.resource;
+    let keys: Vec<_> = incident.causes.keys().map(Cause::key).collect();
     let runbooks: Vec<_> = std::iter::once(&route.runbook)
         .chain(&route.undo)
         .map(|name| json!({"automationId": name, "automationType": "AWS::SSM::Automation"}))
@@ -115,7 +112,7 @@ fn operational_data(
         ("mend/route".to_owned(), searchable(route.name.to_string())),
         ("mend/problem".to_owned(), searchable(incident.problem.to_string())),
         ("mend/resource".to_owned(), searchable(format!("{} {}", resource.kind, resource.id))),
-        ("mend/causes".to_owned(), searchable(causes.join(", "))),
+        ("mend/causes".to_owned(), searchable(keys.join(", "))),
         ("mend/timeline".to_owned(), OperationalValue::Plain(timeline(incident))),
     ]);
     if let Some(arn) = place.arn(resource) {

@@ -1,0 +1,304 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::account::{AccountId, Region};
+use crate::automation::RoleFamily;
+use crate::mode::Mode;
+use crate::policy::{Category, Ceiling, Glob, ParameterSource, Route, Takes, Title};
+use crate::resource::{ResourceId, ResourceType};
+use crate::signal::{ConfigRuleName, Signal};
+
+pub(crate) fn route() -> Route {
+    Route {
+        name: RouteName::from_static("close-admin-ports"),
+        problem: Problem::from_static("open-admin-ports"),
+        title: Title::from_static("SSH or RDP is open to the world"),
+        takes: Takes {
+            config_rules: vec![Glob::from_static("*ssh*")],
+            resource_types: vec![ResourceType::from_static("AWS::EC2::SecurityGroup")],
+        },
+        rank: 0,
+        severity: Severity::High,
+        category: Category::Security,
+        runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
+        undo: Some(RunbookName::from_static("Mend-RestoreAdminPorts")),
+        role: RoleFamily::from_static("network"),
+        parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
+        attempts: 2,
+        ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Enforce, prod: Mode::Approve },
+    }
+}
+
+pub(crate) fn plan() -> Plan {
+    Plan {
+        runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
+        version: DocumentVersion::from_static("1"),
+        role: RoleArn::from_static("arn:aws:iam::111122223333:role/mend-network"),
+        parameters: BTreeMap::from([(ParameterName::from_static("SecurityGroupId"), "sg-0badcafe".to_owned())]),
+    }
+}
+
+/// Seconds after the beginning.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_milliseconds(1_700_000_000_000 + seconds * 1000)
+}
+
+fn cause(name: &str) -> Cause {
+    Cause::ConfigRule(ConfigRuleName::new(name).unwrap())
+}
+
+fn signal(rule: &str, state: CauseState, seconds: i64) -> Signal {
+    Signal {
+        cause: cause(rule),
+        resource: Resource {
+            account: AccountId::from_static("111122223333"),
+            region: Region::from_static("eu-central-1"),
+            kind: ResourceType::from_static("AWS::EC2::SecurityGroup"),
+            id: ResourceId::from_static("sg-0badcafe"),
+        },
+        state,
+        at: at(seconds),
+        freshness: Freshness::Live,
+    }
+}
+
+pub(crate) fn violated(rule: &str, seconds: i64) -> Signal {
+    signal(rule, CauseState::Violated, seconds)
+}
+
+pub(crate) fn clear(rule: &str, seconds: i64) -> Signal {
+    signal(rule, CauseState::Clear, seconds)
+}
+
+/// An incident that `ssh` opened at 10, in the state that the course leads to.
+pub(crate) fn incident(course: Course) -> Incident {
+    let (mut incident, _) = Incident::open(&violated("ssh", 10), &route(), at(12));
+    incident.take(course, &[], at(12));
+    incident
+}
+
+pub(crate) fn report(attempt: u8, outcome: Outcome, seconds: i64) -> AttemptReport {
+    let incident = incident(Course::Leave);
+    AttemptReport {
+        incident: incident.id,
+        attempt: attempt.to_string().parse().unwrap(),
+        runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
+        execution: ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f"),
+        outcome,
+        ended_at: at(seconds),
+        changes: Some("Closed tcp 22".to_owned()),
+        before_state: None,
+    }
+}
+
+fn resolution(incident: &Incident) -> Option<Resolution> {
+    match incident.state {
+        State::Resolved { how, .. } => Some(how),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_repeated_or_older_word_of_a_cause_changes_nothing() {
+    let before = incident(Course::Start(plan()));
+    for late in [violated("ssh", 10), violated("ssh", 9), clear("ssh", 10), clear("ssh", 9)] {
+        let mut incident = before.clone();
+        let heard = incident.hear(&late, &route(), at(20));
+        assert_eq!(heard.reasons, [Reason::AlreadyKnown]);
+        assert_eq!(incident, before);
+    }
+}
+
+#[test]
+fn a_clear_resolves_what_waits_and_is_noted_while_an_attempt_runs() {
+    let cases = [
+        (Course::Record(plan()), Some(Resolution::Cleared)),
+        (Course::Wait, Some(Resolution::Cleared)),
+        (Course::Leave, Some(Resolution::Cleared)),
+        (Course::Ask(plan()), Some(Resolution::Cleared)),
+        (Course::Start(plan()), None),
+    ];
+    for (course, expected) in cases {
+        let mut incident = incident(course.clone());
+        let heard = incident.hear(&clear("ssh", 20), &route(), at(21));
+        assert_eq!(resolution(&incident), expected, "{course:?}");
+        let consequence = if expected.is_some() { Consequence::Resolved } else { Consequence::Nothing };
+        assert_eq!(heard.consequence, consequence, "{course:?}");
+    }
+}
+
+#[test]
+fn an_incident_is_right_again_when_its_last_cause_has_cleared() {
+    let mut incident = incident(Course::Record(plan()));
+    assert_eq!(incident.hear(&violated("ssh-copy", 11), &route(), at(13)).consequence, Consequence::Undecided);
+    let heard = incident.hear(&clear("ssh", 20), &route(), at(21));
+    assert_eq!(heard.reasons, [Reason::CauseCleared(cause("ssh")), Reason::CausesRemain(vec![cause("ssh-copy")])]);
+    assert_eq!(incident.hear(&clear("ssh-copy", 22), &route(), at(23)).consequence, Consequence::Resolved);
+}
+
+#[test]
+fn proof_resolves() {
+    for (outcome, how) in
+        [(Outcome::Remediated, Resolution::Remediated), (Outcome::AlreadyCompliant, Resolution::AlreadyCompliant)]
+    {
+        let mut incident = incident(Course::Start(plan()));
+        let heard = incident.hear_outcome(&report(1, outcome, 30), &route(), at(31));
+        assert_eq!(heard.consequence, Consequence::Resolved);
+        assert_eq!(incident.state, State::Resolved { at: at(31), proved_at: at(30), how });
+        assert!(!incident.outbox.contains(&Effect::Runbook), "a start that is still waiting is withdrawn");
+    }
+}
+
+#[test]
+fn a_resolved_incident_opens_again_only_for_what_was_seen_after_the_proof() {
+    let mut resolved = incident(Course::Start(plan()));
+    let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(35));
+
+    let mut incident = resolved.clone();
+    let heard = incident.hear(&violated("ssh", 30), &route(), at(40));
+    assert_eq!(heard.reasons, [Reason::NotLookedSince(at(30))]);
+    assert_eq!(incident.id, resolved.id);
+
+    // Seen after the proof, though before the outcome was taken in.
+    let heard = incident.hear(&violated("ssh", 31), &route(), at(41));
+    assert_eq!(heard.consequence, Consequence::Undecided);
+    assert_eq!(incident.id.generation.number(), 2);
+    assert_eq!(incident.state, State::Open);
+    assert!(incident.finished.is_empty(), "attempts are counted anew");
+}
+
+#[test]
+fn a_success_that_a_cause_contradicts_is_a_failed_verification() {
+    let mut incident = incident(Course::Start(plan()));
+    let _ = incident.hear(&violated("ssh", 31), &route(), at(32));
+    let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(33));
+    assert_eq!(heard.consequence, Consequence::Undecided);
+    assert!(heard.reasons.first().unwrap().to_string().contains("failed verification"), "{:?}", heard.reasons);
+    assert_eq!(incident.state, State::Open);
+    assert_eq!(incident.next_attempt().number(), 2);
+}
+
+#[test]
+fn failed_attempts_are_followed_by_others_then_by_a_person() {
+    let mut incident = incident(Course::Start(plan()));
+    let heard = incident.hear_outcome(&report(1, Outcome::Failed("no route".into()), 30), &route(), at(31));
+    assert_eq!(heard.consequence, Consequence::Undecided);
+    incident.take(Course::Start(plan()), &[], at(31));
+    assert_eq!(incident.running().unwrap().number.number(), 2);
+
+    let heard = incident.hear_outcome(&report(2, Outcome::TimedOut, 40), &route(), at(41));
+    assert_eq!(heard.consequence, Consequence::Escalated);
+    assert_eq!(incident.state, State::Escalated);
+    assert_eq!(incident.severity, Severity::Critical, "one step worse than the route's");
+    for effect in [Effect::OpsItem, Effect::Notification(Change::Escalated), Effect::Event(Change::Escalated)] {
+        assert!(incident.outbox.contains(&effect), "{effect:?}");
+    }
+
+    let heard = incident.hear(&violated("ssh", 50), &route(), at(51));
+    assert_eq!(heard.consequence, Consequence::Nothing, "a person has it now");
+    assert_eq!(incident.hear(&clear("ssh", 60), &route(), at(61)).consequence, Consequence::Resolved);
+}
+
+#[test]
+fn a_failed_attempt_at_what_has_cleared_meanwhile_is_no_failure() {
+    let mut incident = incident(Course::Start(plan()));
+    let _ = incident.hear(&clear("ssh", 20), &route(), at(21));
+    let heard = incident.hear_outcome(&report(1, Outcome::Failed("gone".into()), 30), &route(), at(31));
+    assert_eq!(heard.consequence, Consequence::Resolved);
+    assert_eq!(resolution(&incident), Some(Resolution::Cleared));
+}
+
+#[test]
+fn what_could_not_be_started_counts_as_an_attempt() {
+    let mut incident = incident(Course::Start(plan()));
+    let heard = incident.could_not_start("no such role".into(), &route(), at(13));
+    assert_eq!(heard.consequence, Consequence::Undecided);
+    assert!(!incident.outbox.contains(&Effect::Runbook));
+    assert_eq!(incident.next_attempt().number(), 2);
+}
+
+#[test]
+fn outcomes_of_other_attempts_are_not_heard() {
+    let other_generation = AttemptReport {
+        incident: format!("{}-9", "0".repeat(32)).parse().unwrap(),
+        ..report(1, Outcome::Remediated, 30)
+    };
+    let other_runbook = AttemptReport {
+        runbook: RunbookName::from_static("Mend-RestoreAdminPorts"),
+        ..report(1, Outcome::Remediated, 30)
+    };
+    let running = incident(Course::Start(plan()));
+    let mut resolved = running.clone();
+    let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    for (before, report) in [
+        (running.clone(), other_generation),
+        (running.clone(), other_runbook),
+        (running, report(2, Outcome::Remediated, 30)),
+        (resolved, report(1, Outcome::Failed("late".into()), 40)),
+        (incident(Course::Record(plan())), report(1, Outcome::Remediated, 30)),
+    ] {
+        let mut incident = before.clone();
+        let heard = incident.hear_outcome(&report, &route(), at(41));
+        assert_eq!(heard.consequence, Consequence::Nothing);
+        assert_eq!(incident, before);
+    }
+}
+
+#[test]
+fn a_person_may_start_the_attempt_that_waits_for_approval() {
+    let mut incident = incident(Course::Ask(plan()));
+    let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    assert_eq!(heard.consequence, Consequence::Resolved);
+}
+
+#[test]
+fn who_was_not_told_of_a_problem_is_not_told_of_its_end() {
+    let mut quiet = incident(Course::Leave);
+    let _ = quiet.hear(&clear("ssh", 20), &route(), at(21));
+    assert_eq!(quiet.outbox, [Effect::Event(Change::Suppressed), Effect::Event(Change::Resolved)]);
+
+    let mut told = incident(Course::Record(plan()));
+    let _ = told.hear(&clear("ssh", 20), &route(), at(21));
+    assert!(told.outbox.contains(&Effect::Notification(Change::Resolved)));
+}
+
+#[test]
+fn deciding_the_same_again_changes_nothing() {
+    for course in [Course::Record(plan()), Course::Wait, Course::Leave] {
+        let before = incident(course.clone());
+        let mut incident = before.clone();
+        incident.take(course, &[Reason::AlreadyKnown], at(50));
+        assert_eq!(incident, before);
+    }
+}
+
+#[test]
+fn the_story_keeps_its_beginning_and_its_end() {
+    let mut incident = incident(Course::Leave);
+    for number in 0..100 {
+        incident.note(at(number), format!("note {number}"));
+    }
+    assert_eq!(incident.notes.len(), NOTES);
+    assert!(incident.notes.first().unwrap().text.starts_with("Opened"));
+    assert_eq!(incident.notes.last().unwrap().text, "note 99");
+}
+
+proptest! {
+    /// Whatever the order in which a cause's words arrive, the newest stands.
+    #[test]
+    fn causes_move_only_forward(words in proptest::collection::vec((any::<bool>(), 11_i64..60), 1..12)) {
+        let mut incident = incident(Course::Start(plan()));
+        let mut newest = (true, 10);
+        for (is_violated, seconds) in words {
+            let word = if is_violated { violated("ssh", seconds) } else { clear("ssh", seconds) };
+            let _ = incident.hear(&word, &route(), at(100));
+            if seconds > newest.1 {
+                newest = (is_violated, seconds);
+            }
+        }
+        let record = incident.causes.get(&cause("ssh")).unwrap();
+        prop_assert_eq!((record.state == CauseState::Violated, record.at), (newest.0, at(newest.1)));
+    }
+}
