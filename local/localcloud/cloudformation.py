@@ -1,7 +1,7 @@
 """Resource types that moto's CloudFormation lacks, and its refusal of types that nobody here knows.
 
-moto skips an unknown type in silence. Here a type has its effect, or is recorded because it has none locally, or
-fails the stack.
+moto skips an unknown type in silence. Here a type has its effect, or is recorded because it has none locally,
+or fails the stack.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 from moto.awslambda.models import lambda_backends
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import Stack
 from moto.config.models import config_backends
 from moto.events.models import events_backends
 from moto.iam.models import Role, iam_backends
 from moto.sns.models import Topic, sns_backends
-from moto.sqs.models import sqs_backends
+from moto.sqs.models import Queue, sqs_backends
 
-from localcloud.settings import ACCOUNT_ID, PARTITION, REGION
+from localcloud.settings import ACCOUNT_ID, PARTITION, REGION, settings
 
 Properties = dict[str, Any]
 
@@ -219,12 +220,19 @@ def install() -> None:
         _adapt(resource_type, resource["Properties"])
         return resource_class, resource, resource_type
 
+    Queue.physical_resource_id = property(lambda self: f"{settings.endpoint_url}/{ACCOUNT_ID}/{self.name}")
+    Stack.stack_resources = property(_stack_resources)
     parsing.parse_resource = parse_resource
     parsing.resource_class_from_type = class_of
     parsing.resource_name_property_from_type = name_property_of
     Role.create_from_cloudformation_json = classmethod(_with_managed_policies(Role))
     Topic.has_cfn_attr = classmethod(lambda cls, attr: attr in ("TopicName", "TopicArn"))
     Topic.get_cfn_attribute = lambda self, name: {"TopicName": self.name, "TopicArn": self.arn}[name]
+
+
+def _stack_resources(stack: Stack) -> list[Any]:
+    """Return what the stack has: moto lists what its conditions have left out, and stumbles over it."""
+    return [resource for resource in stack.resource_map.values() if resource is not None]
 
 
 def _adapt(resource_type: str, properties: Properties) -> None:

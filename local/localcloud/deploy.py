@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _include(template: dict[str, Any], root: Path) -> None:
-    """Put runbooks in place of `AWS::Include`, which moto does not know, as the JSON text that moto keeps whole."""
+    """Put runbooks in place of `AWS::Include`, which moto does not know, as JSON text, which it keeps."""
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties") or {}
         content = properties.get("Content")
@@ -74,7 +74,7 @@ def _include(template: dict[str, Any], root: Path) -> None:
 
 
 def _place_code(template: dict[str, Any], template_path: Path) -> dict[str, str]:
-    """Point each function's code at an object named like its cargo package, and check that its binary is there."""
+    """Point each function's code at an object named like its cargo package, and look for its binary."""
     packages = {}
     for name, resource in template["Resources"].items():
         if resource.get("Type") != "AWS::Serverless::Function":
@@ -87,8 +87,8 @@ def _place_code(template: dict[str, Any], template_path: Path) -> dict[str, str]
     missing = [p for p in packages.values() if not os.access(settings.binaries / p, os.X_OK)]
     if missing:
         raise DeployError(
-            f"There is no {' and no '.join(missing)} in {settings.binaries}. Build the functions with `cargo build`, "
-            "or name the folder of their binaries with --binaries."
+            f"There is no {' and no '.join(missing)} in {settings.binaries}. Build the functions with"
+            " `cargo build`, or name the folder of their binaries with --binaries."
         )
     return packages
 
@@ -129,11 +129,16 @@ def _create(
     except ClientError as error:
         reason = error.response["Error"]["Message"]
         raise DeployError(f"CloudFormation refused {path}: {reason}") from None
+
+    def physical_name(logical_name: str) -> str:
+        resource = cloudformation.describe_stack_resource(
+            StackName=stack_name, LogicalResourceId=logical_name
+        )
+        return resource["StackResourceDetail"]["PhysicalResourceId"]
+
     stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
-    resources = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
-    physical = {r["LogicalResourceId"]: r.get("PhysicalResourceId", "") for r in resources}
     return Stack(
         name=stack_name,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
-        functions={package: physical[name] for name, package in packages.items()},
+        functions={package: physical_name(logical) for logical, package in packages.items()},
     )

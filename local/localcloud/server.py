@@ -30,6 +30,7 @@ LONGEST_POLL_SECONDS = 60.0
 EXTENSIONS = (
     "localcloud.calls",
     "localcloud.cloudformation",
+    "localcloud.dynamodb",
     "localcloud.events",
     "localcloud.functions",
     "localcloud.notifications",

@@ -1,4 +1,4 @@
-"""The Lambda API where moto's differs: Invoke runs the function's binary, PutFunctionEventInvokeConfig replaces."""
+"""The Lambda API where moto's differs: Invoke runs the function's binary, a put configuration replaces."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ API = "/2018-06-01/runtime"
 
 @dataclass
 class Outcome:
-    """What came of an invocation: the function's answer, or the error document that Lambda answers instead."""
+    """What came of an invocation: the function's answer, or the error that Lambda answers instead."""
 
     payload: bytes
     error: bool = False
@@ -174,7 +174,7 @@ class Instance:
         return True
 
     def _take_log(self) -> str:
-        # What the process wrote before it answered is in the pipe already, even if the reader has not been there.
+        # What the process wrote before it answered is in the pipe, even if the reader has not been there yet.
         with contextlib.suppress(OSError):
             self._drain_log()
         with self._log_lock:

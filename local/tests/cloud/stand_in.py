@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A function for the tests of the local cloud: it speaks the Runtime API and does what the event's `do` says."""
+"""A function for the tests: it speaks the Runtime API and does what the event's `do` says."""
 
 import json
 import os
