@@ -1,0 +1,442 @@
+//! A modelled account: it behaves, remembers, and can be told to be difficult at any call.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+
+use mend_core::account::{AccountId, Partition, Region};
+use mend_core::automation::{
+    DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RoleFamily, RunbookName,
+};
+use mend_core::identity::{Fingerprint, IncidentId, resource_key};
+use mend_core::incident::{AttemptReport, Incident, Outcome};
+use mend_core::mode::{Environment, Mode};
+use mend_core::policy::{
+    Category, Ceiling, Glob, ParameterSource, Policy, Problem, Route, RouteName, Severity, Takes, Title,
+};
+use mend_core::report::{MendEvent, Notification, OpsItemContent, Place};
+use mend_core::resource::{Resource, ResourceId, ResourceType};
+use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
+use mend_core::switches::{KillSwitch, ModeSwitch, Switches};
+use mend_core::time::Timestamp;
+use mend_responder::world::{
+    Automation, Claim, Clock, EventBus, Hold, Lease, Ledger, News, OpsCenter, Row, Start, SwitchBoard, Topic,
+    Write, Written,
+};
+use mend_responder::{Answer, CallError, Invocation, Responder, ResponseError, Stack};
+
+/// What happens to one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails for now, without effect.
+    Throttled,
+    /// It has its effect, and the answer is lost.
+    AnswerLost,
+    /// The function dies before it.
+    CrashBefore,
+    /// The function dies after it.
+    CrashAfter,
+    /// It fails for good.
+    Refused,
+}
+
+/// A call that the function made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Claim,
+    Append,
+    Read,
+    Write,
+    CreateOpsItem,
+    UpdateOpsItem,
+    Version,
+    Start,
+    Publish,
+    Put,
+    Switches,
+}
+
+/// Somebody else's doing in the middle of an invocation.
+type Interruption = Box<dyn FnOnce(&Account)>;
+
+#[derive(Default)]
+pub(crate) struct Account {
+    now: Cell<i64>,
+    /// Every call, in order.
+    pub(crate) calls: RefCell<Vec<Call>>,
+    faults: RefCell<HashMap<usize, Fault>>,
+    interruptions: RefCell<HashMap<usize, Interruption>>,
+    pub(crate) kill: RefCell<Option<KillSwitch>>,
+    pub(crate) mode: Cell<Option<ModeSwitch>>,
+    pub(crate) rows: RefCell<BTreeMap<Fingerprint, (Row, bool)>>,
+    pub(crate) holds: RefCell<BTreeMap<String, IncidentId>>,
+    pub(crate) before_states: RefCell<Vec<AttemptReport>>,
+    pub(crate) history: RefCell<Vec<Incident>>,
+    pub(crate) ops_items: RefCell<BTreeMap<String, (OpsItemId, OpsItemContent)>>,
+    /// By client token.
+    pub(crate) executions: RefCell<BTreeMap<String, (ExecutionId, String)>>,
+    pub(crate) notifications: RefCell<Vec<Notification>>,
+    pub(crate) events: RefCell<Vec<MendEvent>>,
+}
+
+/// Seconds after the beginning.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_milliseconds(1_700_000_000_000 + seconds * 1000)
+}
+
+impl Account {
+    pub(crate) fn new() -> Self {
+        let account = Self::default();
+        account.set_clock(100);
+        account
+    }
+
+    /// Sets the clock, in seconds after the beginning.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.now.set(seconds);
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.now.set(self.now.get() + seconds);
+    }
+
+    /// The `index`-th call from now meets the fault.
+    pub(crate) fn fail(&self, index: usize, fault: Fault) {
+        self.faults.borrow_mut().insert(self.calls.borrow().len() + index, fault);
+    }
+
+    /// Something happens just before the `index`-th call from now.
+    pub(crate) fn interrupt(&self, index: usize, interruption: impl FnOnce(&Self) + 'static) {
+        self.interruptions.borrow_mut().insert(self.calls.borrow().len() + index, Box::new(interruption));
+    }
+
+    pub(crate) fn calls_since(&self, start: usize) -> Vec<Call> {
+        self.calls.borrow()[start..].to_vec()
+    }
+
+    pub(crate) fn the_row(&self) -> Row {
+        let rows = self.rows.borrow();
+        assert_eq!(rows.len(), 1, "one incident");
+        rows.values().next().unwrap().0.clone()
+    }
+
+    pub(crate) fn the_incident(&self) -> Incident {
+        self.the_row().incident.expect("an incident")
+    }
+
+    /// Carries out a call under the fault that it is to meet.
+    async fn call<T>(&self, call: Call, effect: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
+        let index = self.calls.borrow().len();
+        self.calls.borrow_mut().push(call);
+        let interruption = self.interruptions.borrow_mut().remove(&index);
+        if let Some(interruption) = interruption {
+            interruption(self);
+        }
+        let fault = self.faults.borrow_mut().remove(&index);
+        let passing = || CallError::retryable(format!("{call:?}"), "throttled");
+        match fault {
+            None => effect(),
+            Some(Fault::Throttled) => Err(passing()),
+            Some(Fault::AnswerLost) => effect().and(Err(passing())),
+            Some(Fault::Refused) => Err(CallError::lasting(format!("{call:?}"), "ask an operator", "refused")),
+            // A function that is dead asks for nothing any more.
+            Some(Fault::CrashBefore) => std::future::pending().await,
+            Some(Fault::CrashAfter) => {
+                let _ = effect();
+                std::future::pending().await
+            }
+        }
+    }
+
+    fn knows_and_rests(row: &Row, settled: bool, news: &News) -> bool {
+        settled && row.heard.get(&news.teller()).is_some_and(|heard| *heard >= news.at())
+    }
+}
+
+impl Clock for Account {
+    fn now(&self) -> Timestamp {
+        at(self.now.get())
+    }
+}
+
+impl Ledger for Account {
+    async fn claim(
+        &self,
+        fingerprint: &Fingerprint,
+        news: &News,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Claim, CallError> {
+        self.call(Call::Claim, || {
+            let mut rows = self.rows.borrow_mut();
+            if !rows.contains_key(fingerprint) && !news.opens() {
+                return Ok(Claim::Nothing);
+            }
+            let (row, settled) = rows.entry(fingerprint.clone()).or_insert_with(|| {
+                let row =
+                    Row { version: 0, lease: None, incident: None, inbox: Vec::new(), heard: BTreeMap::new() };
+                (row, false)
+            });
+            if row.lease.as_ref().is_some_and(|held| held.until > now) {
+                return Ok(Claim::Busy(row.clone()));
+            }
+            if Self::knows_and_rests(row, *settled, news) {
+                return Ok(Claim::Known(row.clone()));
+            }
+            row.inbox.push(news.clone());
+            row.lease = Some(lease.clone());
+            row.version += 1;
+            *settled = false;
+            Ok(Claim::Mine(row.clone()))
+        })
+        .await
+    }
+
+    async fn append(
+        &self,
+        fingerprint: &Fingerprint,
+        news: &News,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<bool, CallError> {
+        self.call(Call::Append, || {
+            let mut rows = self.rows.borrow_mut();
+            let (row, _) = rows.get_mut(fingerprint).expect("a row");
+            let held = row.lease.as_ref().is_some_and(|lease| lease.holder == holder && lease.until > now);
+            if held {
+                row.inbox.push(news.clone());
+                row.version += 1;
+            }
+            Ok(held)
+        })
+        .await
+    }
+
+    async fn read(&self, fingerprint: &Fingerprint) -> Result<Option<Row>, CallError> {
+        self.call(Call::Read, || Ok(self.rows.borrow().get(fingerprint).map(|(row, _)| row.clone()))).await
+    }
+
+    async fn write(&self, write: &Write<'_>) -> Result<Written, CallError> {
+        self.call(Call::Write, || {
+            let mut rows = self.rows.borrow_mut();
+            let (row, settled) = rows.get_mut(write.fingerprint).expect("a row");
+            if row.version != write.row.version {
+                return Ok(Written::Overtaken);
+            }
+            if let Some(incident) = &write.row.incident {
+                let mut holds = self.holds.borrow_mut();
+                let key = resource_key(&incident.resource);
+                match (write.hold, holds.get(&key)) {
+                    (Hold::Unchanged, _) => {}
+                    (Hold::Take | Hold::Release, Some(holder)) if *holder != incident.id => {
+                        return Ok(Written::ResourceHeld(holder.clone()));
+                    }
+                    (Hold::Take, _) => {
+                        holds.insert(key, incident.id.clone());
+                    }
+                    (Hold::Release, _) => {
+                        holds.remove(&key);
+                    }
+                }
+            }
+            self.before_states.borrow_mut().extend(write.before_state.cloned());
+            self.history.borrow_mut().extend(write.history.cloned());
+            *row = Row { version: row.version + 1, ..write.row.clone() };
+            *settled = row.lease.is_none()
+                && row.inbox.is_empty()
+                && row.incident.as_ref().is_none_or(|incident| incident.outbox.is_empty());
+            Ok(Written::Version(row.version))
+        })
+        .await
+    }
+}
+
+impl OpsCenter for Account {
+    async fn create(&self, content: &OpsItemContent) -> Result<OpsItemId, CallError> {
+        self.call(Call::CreateOpsItem, || {
+            let dedup = format!("{:?}", content.operational_data.get("/aws/dedup"));
+            let mut items = self.ops_items.borrow_mut();
+            let next = OpsItemId::new(format!("oi-{:012x}", items.len() + 1)).unwrap();
+            let (id, stored) = items.entry(dedup).or_insert_with(|| (next, content.clone()));
+            *stored = content.clone();
+            Ok(id.clone())
+        })
+        .await
+    }
+
+    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<(), CallError> {
+        self.call(Call::UpdateOpsItem, || {
+            let mut items = self.ops_items.borrow_mut();
+            let (_, stored) = items.values_mut().find(|(existing, _)| existing == id).expect("the OpsItem");
+            *stored = content.clone();
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Automation for Account {
+    async fn version(&self, _: &RunbookName) -> Result<DocumentVersion, CallError> {
+        self.call(Call::Version, || Ok(DocumentVersion::from_static("3"))).await
+    }
+
+    async fn start(&self, start: &Start<'_>) -> Result<Option<ExecutionId>, CallError> {
+        self.call(Call::Start, || {
+            let mut executions = self.executions.borrow_mut();
+            let next = ExecutionId::new(format!("00000000-0000-4000-8000-{:012}", executions.len() + 1)).unwrap();
+            let request = format!("{} {} {:?}", start.incident, start.attempt, start.plan);
+            let (id, first) =
+                executions.entry(start.client_token.clone()).or_insert_with(|| (next, request.clone()));
+            assert_eq!(*first, request, "a repeated start says the same");
+            Ok(Some(id.clone()))
+        })
+        .await
+    }
+}
+
+impl Topic for Account {
+    async fn publish(&self, notification: &Notification) -> Result<(), CallError> {
+        self.call(Call::Publish, || {
+            self.notifications.borrow_mut().push(notification.clone());
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl EventBus for Account {
+    async fn put(&self, event: &MendEvent) -> Result<(), CallError> {
+        self.call(Call::Put, || {
+            self.events.borrow_mut().push(event.clone());
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl SwitchBoard for Account {
+    async fn switches(&self, _: &RouteName) -> Result<Switches, CallError> {
+        self.call(Call::Switches, || {
+            Ok(Switches::Read {
+                kill: self.kill.borrow().clone().unwrap_or(KillSwitch::Released),
+                mode: self.mode.get().unwrap_or(ModeSwitch::Unset),
+            })
+        })
+        .await
+    }
+}
+
+fn route(name: &'static str, problem: &'static str, rule: &'static str) -> Route {
+    Route {
+        name: RouteName::from_static(name),
+        problem: Problem::from_static(problem),
+        title: Title::from_static("Something is wrong"),
+        takes: Takes {
+            config_rules: vec![Glob::from_static(rule)],
+            resource_types: vec![ResourceType::from_static("AWS::EC2::SecurityGroup")],
+        },
+        rank: 0,
+        severity: Severity::High,
+        category: Category::Security,
+        runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
+        undo: None,
+        role: RoleFamily::from_static("network"),
+        parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
+        attempts: 2,
+        ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Enforce, prod: Mode::Enforce },
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy::new(vec![
+        route("close-admin-ports", "open-admin-ports", "*ssh*"),
+        route("describe-groups", "no-description", "*description*"),
+    ])
+}
+
+pub(crate) fn stack(default_mode: Mode) -> Stack {
+    Stack {
+        place: Place {
+            partition: Partition::from_static("aws"),
+            account: AccountId::from_static("111122223333"),
+            region: Region::from_static("eu-central-1"),
+            environment: Environment::Dev,
+        },
+        default_mode,
+        roles: BTreeMap::from([(
+            RoleFamily::from_static("network"),
+            RoleArn::from_static("arn:aws:iam::111122223333:role/mend-network"),
+        )]),
+    }
+}
+
+fn signal(rule: &str, state: CauseState, seconds: i64) -> Signal {
+    Signal {
+        cause: Cause::ConfigRule(ConfigRuleName::new(rule).unwrap()),
+        resource: Resource {
+            account: AccountId::from_static("111122223333"),
+            region: Region::from_static("eu-central-1"),
+            kind: ResourceType::from_static("AWS::EC2::SecurityGroup"),
+            id: ResourceId::from_static("sg-0badcafe"),
+        },
+        state,
+        at: at(seconds),
+        freshness: Freshness::Live,
+    }
+}
+
+pub(crate) fn violated(rule: &str, seconds: i64) -> News {
+    News::Signal(signal(rule, CauseState::Violated, seconds))
+}
+
+pub(crate) fn clear(rule: &str, seconds: i64) -> News {
+    News::Signal(signal(rule, CauseState::Clear, seconds))
+}
+
+/// How the attempt under way ended.
+pub(crate) fn ended(account: &Account, outcome: Outcome, seconds: i64) -> News {
+    let incident = account.the_incident();
+    let attempt = incident.running().expect("an attempt under way");
+    let (execution, _) =
+        account.executions.borrow().get(&incident.client_token(attempt.number)).cloned().expect("an execution");
+    News::Outcome(AttemptReport {
+        incident: incident.id.clone(),
+        attempt: attempt.number,
+        runbook: attempt.plan.runbook.clone(),
+        execution,
+        outcome,
+        ended_at: at(seconds),
+        changes: Some("Closed tcp 22".to_owned()),
+        before_state: Some("{}".to_owned()),
+    })
+}
+
+/// One invocation, as Lambda would make it. `None`: the function died.
+pub(crate) fn deliver(account: &Account, mode: Mode, news: &News) -> Option<Result<Answer, ResponseError>> {
+    let (policy, stack) = (policy(), stack(mode));
+    let invocation = Invocation { id: "5c7f".to_owned(), deadline: at(account.now.get() + 30) };
+    let responder = Responder::new(account, &policy, &stack, &invocation);
+    let response = async {
+        match news.clone() {
+            News::Signal(signal) => responder.signal(signal).await,
+            News::Outcome(report) => responder.outcome(report).await,
+        }
+    };
+    // Nothing in the modelled account waits, so what has not ended at once never will.
+    let mut response = std::pin::pin!(response);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match response.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(answer) => Some(answer),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// Delivers as Lambda delivers: a failed or dead invocation is tried again after a minute, and then after two.
+pub(crate) fn deliver_until_answered(account: &Account, mode: Mode, news: &News) -> Answer {
+    for wait in [60, 120, 0] {
+        if let Some(Ok(answer)) = deliver(account, mode, news) {
+            return answer;
+        }
+        account.pass(wait);
+    }
+    panic!("never answered: {:?}", account.calls.borrow());
+}

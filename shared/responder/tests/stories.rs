@@ -1,0 +1,353 @@
+//! Whole stories against a modelled account: what is delivered, and all that comes of it.
+
+mod account;
+
+use account::{Account, Call, Fault, at, clear, deliver, deliver_until_answered, ended, violated};
+use mend_core::decision::{Reason, Verdict};
+use mend_core::incident::{Outcome, State};
+use mend_core::mode::Mode;
+use mend_core::report::OpsItemStatus;
+use mend_core::switches::{KillSwitch, ModeSwitch};
+use mend_responder::world::News;
+use mend_responder::{Answer, ResponseError};
+
+fn answered(account: &Account, mode: Mode, news: &News) -> Answer {
+    deliver(account, mode, news).expect("no crash").expect("an answer")
+}
+
+fn changes(account: &Account) -> Vec<String> {
+    account.events.borrow().iter().map(|event| event.detail_type.clone()).collect()
+}
+
+fn ops_item_status(account: &Account) -> OpsItemStatus {
+    let items = account.ops_items.borrow();
+    assert_eq!(items.len(), 1, "one OpsItem");
+    items.values().next().unwrap().1.status
+}
+
+#[test]
+fn a_violation_is_written_down_answered_and_told() {
+    let account = Account::new();
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(answer.decision, Verdict::Respond);
+    assert_eq!(answer.incident, Some(account.the_incident().id.to_string()));
+    assert!(answer.ops_item.is_some() && answer.execution.is_some());
+    assert_eq!(
+        *account.calls.borrow(),
+        [
+            Call::Claim,
+            Call::Switches,
+            Call::Version,
+            Call::Write,
+            Call::CreateOpsItem,
+            Call::Start,
+            Call::UpdateOpsItem,
+            Call::Publish,
+            Call::Put,
+            Call::Write
+        ]
+    );
+    assert_eq!(ops_item_status(&account), OpsItemStatus::InProgress);
+    assert_eq!(changes(&account), ["Mend Incident Responding"]);
+    let row = account.the_row();
+    assert_eq!((row.lease, row.inbox.len()), (None, 0));
+}
+
+#[test]
+fn an_outcome_closes_everything() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(10);
+    let before = account.calls.borrow().len();
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    let answer = answered(&account, Mode::Enforce, &outcome);
+    assert_eq!((answer.decision, answer.reasons), (Verdict::Resolve, vec![Reason::Remediated]));
+    let expected = [Call::Claim, Call::Write, Call::UpdateOpsItem, Call::Publish, Call::Put, Call::Write];
+    assert_eq!(account.calls_since(before), expected);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+    assert_eq!(changes(&account), ["Mend Incident Responding", "Mend Incident Resolved"]);
+    assert_eq!(account.before_states.borrow().len(), 1);
+    assert!(account.holds.borrow().is_empty(), "the resource is free again");
+}
+
+#[test]
+fn a_repeated_event_costs_one_call_and_does_nothing() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    for _ in 0..100 {
+        let before = account.calls.borrow().len();
+        let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+        assert_eq!((answer.decision, answer.reasons), (Verdict::Ignore, vec![Reason::AlreadyKnown]));
+        assert!(answer.incident.is_some() && answer.execution.is_some(), "it says what it is a repetition of");
+        assert_eq!(account.calls_since(before), [Call::Claim]);
+        account.pass(3600);
+    }
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn what_no_route_takes_costs_nothing() {
+    let account = Account::new();
+    let answer = answered(&account, Mode::Enforce, &violated("volume-encrypted", 90));
+    assert_eq!(answer.decision, Verdict::Ignore);
+    assert!(account.calls.borrow().is_empty());
+}
+
+#[test]
+fn a_clear_without_an_incident_leaves_no_trace() {
+    let account = Account::new();
+    let answer = answered(&account, Mode::Enforce, &clear("ssh", 90));
+    assert_eq!((answer.decision, answer.reasons), (Verdict::Ignore, vec![Reason::NothingToClear]));
+    assert!(account.rows.borrow().is_empty());
+}
+
+#[test]
+fn observing_records_the_plan_and_starts_nothing() {
+    let account = Account::new();
+    let answer = answered(&account, Mode::Observe, &violated("ssh", 90));
+    assert_eq!((answer.decision, answer.execution), (Verdict::Respond, None));
+    assert!(matches!(account.the_incident().state, State::Observed(_)));
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+    assert!(account.executions.borrow().is_empty());
+
+    let answer = answered(&account, Mode::Observe, &clear("ssh", 200));
+    assert_eq!(answer.decision, Verdict::Resolve);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+}
+
+#[test]
+fn an_operators_switch_takes_effect_on_the_next_event() {
+    let account = Account::new();
+    answered(&account, Mode::Observe, &violated("ssh", 90));
+    account.mode.set(Some(ModeSwitch::Set(Mode::Enforce)));
+    let answer = answered(&account, Mode::Observe, &violated("ssh", 91));
+    assert_eq!(answer.decision, Verdict::Respond);
+    assert_eq!(account.executions.borrow().len(), 1);
+    assert_eq!(account.ops_items.borrow().len(), 1);
+}
+
+#[test]
+fn an_engaged_kill_switch_defers_and_a_later_event_goes_on() {
+    let account = Account::new();
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged(Some("lee: storm".into())));
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(answer.decision, Verdict::Defer);
+    assert_eq!(account.the_incident().state, State::Deferred);
+    assert!(account.executions.borrow().is_empty());
+
+    *account.kill.borrow_mut() = None;
+    assert_eq!(answered(&account, Mode::Enforce, &violated("ssh", 91)).decision, Verdict::Respond);
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn switches_that_may_not_be_read_stop_the_answer_and_not_the_record() {
+    let account = Account::new();
+    account.fail(1, Fault::Refused);
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(answer.decision, Verdict::Defer);
+    assert!(answer.reasons.contains(&Reason::SwitchesUnreadable));
+    assert!(account.executions.borrow().is_empty());
+}
+
+#[test]
+fn a_second_violation_after_the_repair_is_a_second_generation() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    let outcome = ended(&account, Outcome::Remediated, 110);
+    account.pass(20);
+    answered(&account, Mode::Enforce, &outcome);
+
+    let late = answered(&account, Mode::Enforce, &violated("ssh", 109));
+    assert_eq!((late.decision, late.reasons), (Verdict::Ignore, vec![Reason::NotLookedSince(at(110))]));
+
+    let again = answered(&account, Mode::Enforce, &violated("ssh", 111));
+    assert_eq!(again.decision, Verdict::Respond);
+    assert!(again.incident.unwrap().ends_with("-2"));
+    assert_eq!(account.executions.borrow().len(), 2);
+    assert_eq!(account.ops_items.borrow().len(), 2);
+    assert_eq!(account.history.borrow().len(), 1, "the first generation is kept");
+}
+
+#[test]
+fn an_incident_whose_runbook_fails_is_tried_again_and_then_escalated() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    let first = ended(&account, Outcome::Failed("no permission".into()), 110);
+    assert_eq!(answered(&account, Mode::Enforce, &first).decision, Verdict::Respond);
+    assert_eq!(account.executions.borrow().len(), 2);
+    let second = ended(&account, Outcome::Failed("no permission".into()), 120);
+    let answer = answered(&account, Mode::Enforce, &second);
+    assert!(answer.reasons.contains(&Reason::AttemptsExhausted(2)), "{:?}", answer.reasons);
+    assert_eq!(account.the_incident().state, State::Escalated);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+    assert_eq!(account.executions.borrow().len(), 2);
+    assert!(account.holds.borrow().is_empty());
+    let last = account.notifications.borrow().last().unwrap().clone();
+    assert!(last.text.contains("no permission"), "{}", last.text);
+    // Heard twice, it is still one escalation.
+    assert_eq!(answered(&account, Mode::Enforce, &second).decision, Verdict::Ignore);
+}
+
+#[test]
+fn a_runbook_that_cannot_be_started_ends_with_a_person() {
+    let account = Account::new();
+    account.fail(5, Fault::Refused);
+    account.fail(10, Fault::Refused);
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(account.the_incident().state, State::Escalated, "{:?}", account.calls.borrow());
+    assert_eq!(answer.decision, Verdict::Respond);
+    assert!(account.executions.borrow().is_empty());
+    assert!(account.holds.borrow().is_empty());
+}
+
+#[test]
+fn two_problems_of_one_resource_are_repaired_one_after_the_other() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    let other = answered(&account, Mode::Enforce, &violated("description", 90));
+    assert_eq!(other.decision, Verdict::Defer);
+    assert!(other.reasons.iter().any(|reason| matches!(reason, Reason::ResourceHeld(_))), "{:?}", other.reasons);
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn news_that_comes_while_an_invocation_works_is_heard_by_it() {
+    // Before each of the first invocation's calls in turn, another rule complains, and the first clears.
+    for call in 1..10 {
+        let account = Account::new();
+        account.interrupt(call, |account| {
+            let answer = deliver(account, Mode::Enforce, &violated("ssh-copy", 95)).unwrap().unwrap();
+            assert_eq!(answer.reasons, [Reason::HeldElsewhere]);
+        });
+        answered(&account, Mode::Enforce, &violated("ssh", 90));
+        let incident = account.the_incident();
+        assert_eq!(incident.causes.len(), 2, "before call {call}");
+        let row = account.the_row();
+        assert_eq!((row.lease, row.inbox.len()), (None, 0), "before call {call}");
+        assert_eq!(account.executions.borrow().len(), 1);
+    }
+}
+
+#[test]
+fn an_outcome_that_comes_before_its_start_is_written_down_is_heard() {
+    let account = Account::new();
+    // Before the call that follows the start, the execution has ended.
+    account.interrupt(6, |account| {
+        let outcome = ended(account, Outcome::Remediated, 100);
+        let answer = deliver(account, Mode::Enforce, &outcome).unwrap().unwrap();
+        assert_eq!(answer.reasons, [Reason::HeldElsewhere]);
+    });
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(answer.decision, Verdict::Resolve);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+    assert!(account.the_incident().outbox.is_empty());
+}
+
+#[test]
+fn a_repetition_during_the_work_leaves_it_alone() {
+    let account = Account::new();
+    account.interrupt(5, |account| {
+        let answer = deliver(account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap();
+        assert_eq!(answer.reasons, [Reason::AlreadyKnown]);
+    });
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!((account.executions.borrow().len(), account.ops_items.borrow().len()), (1, 1));
+}
+
+#[test]
+fn who_lost_the_lease_stops() {
+    let account = Account::new();
+    account.interrupt(4, |account| {
+        account.pass(40);
+        deliver(account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap();
+    });
+    let error = deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    assert!(matches!(error, ResponseError::OutOfTime { .. } | ResponseError::LeaseLost { .. }), "{error}");
+    assert_eq!((account.executions.borrow().len(), account.ops_items.borrow().len()), (1, 1));
+    assert!(account.the_incident().outbox.is_empty());
+}
+
+#[test]
+fn who_is_out_of_time_leaves_the_rest_in_the_outbox() {
+    let account = Account::new();
+    account.interrupt(4, |account| account.pass(28));
+    let error = deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    assert!(matches!(error, ResponseError::OutOfTime { .. }), "{error}");
+    assert!(account.executions.borrow().is_empty());
+    assert!(!account.the_incident().outbox.is_empty());
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert!(answer.reasons.contains(&Reason::Resumed));
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn an_ops_item_that_cannot_be_created_now_does_not_keep_the_repair() {
+    let account = Account::new();
+    account.fail(4, Fault::Throttled);
+    let error = deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    assert!(matches!(error, ResponseError::EffectsLeft { left: 1, .. }), "{error}");
+    assert_eq!(account.executions.borrow().len(), 1);
+    assert!(account.ops_items.borrow().is_empty());
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(account.ops_items.borrow().len(), 1);
+}
+
+#[test]
+fn an_ops_item_that_can_never_be_created_does_not_either() {
+    let account = Account::new();
+    account.fail(4, Fault::Refused);
+    account.fail(6, Fault::Refused);
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!((answer.decision, answer.ops_item), (Verdict::Respond, None));
+    assert_eq!(account.executions.borrow().len(), 1);
+    assert!(account.notifications.borrow().len() == 1, "people are told all the same");
+    assert!(account.the_incident().notes.iter().any(|note| note.text.starts_with("Given up")));
+}
+
+/// One fault at every call of the whole loop, of every kind; and then two.
+#[test]
+fn no_single_or_double_fault_loses_or_doubles_anything() {
+    let faults = [Fault::Throttled, Fault::AnswerLost, Fault::CrashBefore, Fault::CrashAfter];
+    let mut tried = 0;
+    for first in 0..16 {
+        for second in first + 1..18 {
+            for one in faults {
+                for other in faults {
+                    the_loop_closes_in_spite_of(&[(first, one), (second, other)]);
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 2_000);
+}
+
+fn the_loop_closes_in_spite_of(faults: &[(usize, Fault)]) {
+    let account = Account::new();
+    for (index, fault) in faults {
+        account.fail(*index, *fault);
+    }
+    deliver_until_answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(60);
+    let outcome = ended(&account, Outcome::Remediated, 150);
+    deliver_until_answered(&account, Mode::Enforce, &outcome);
+    // A straggler, a day later.
+    account.pass(86_400);
+    let last = deliver_until_answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(last.decision, Verdict::Ignore, "{faults:?}");
+
+    let row = account.the_row();
+    let incident = row.incident.clone().unwrap();
+    assert!(matches!(incident.state, State::Resolved { .. }), "{faults:?}: {:?}", incident.state);
+    assert!(incident.outbox.is_empty() && row.inbox.is_empty() && row.lease.is_none(), "{faults:?}: {row:?}");
+    assert_eq!(account.executions.borrow().len(), 1, "{faults:?}: one start per attempt");
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved, "{faults:?}");
+    assert!(account.holds.borrow().is_empty(), "{faults:?}");
+    assert!(!account.before_states.borrow().is_empty(), "{faults:?}: what a restore needs is kept");
+    for change in ["Responding", "Resolved"] {
+        let told = account.notifications.borrow().iter().any(|n| n.json["change"] == change);
+        let put = account.events.borrow().iter().any(|event| event.detail["change"] == change);
+        assert!(told && put, "{faults:?}: {change} is told");
+    }
+}
