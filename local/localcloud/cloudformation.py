@@ -14,7 +14,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import Stack
 from moto.config.models import config_backends
-from moto.events.models import events_backends
+from moto.events.models import EventBus, events_backends
 from moto.iam.models import Role, iam_backends
 from moto.sns.models import Topic, sns_backends
 from moto.sqs.models import Queue, sqs_backends
@@ -220,6 +220,7 @@ def install() -> None:
         _adapt(resource_type, resource["Properties"])
         return resource_class, resource, resource_type
 
+    EventBus.physical_resource_id = property(lambda self: self.name)
     Queue.physical_resource_id = property(lambda self: f"{settings.endpoint_url}/{ACCOUNT_ID}/{self.name}")
     Stack.stack_resources = property(_stack_resources)
     parsing.parse_resource = parse_resource

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 MAX_PATTERN_LENGTH = 2_048
@@ -141,9 +142,9 @@ def _equals_ignore_case(operand: Any, at: str) -> Test:
 def _wildcard(operand: Any, at: str) -> Test:
     text = _string(operand, "wildcard", at)
     tokens = re.findall(r"\\.|\\$|.", text, re.DOTALL)
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
-        if token == following == "*":
-            raise InvalidPattern(f"Consecutive wildcard characters at '{at}'")
+    if ("*", "*") in pairwise(tokens):
+        raise InvalidPattern(f"Consecutive wildcard characters at '{at}'")
+    for token in tokens:
         if token.startswith("\\") and token not in (r"\*", r"\\"):
             raise InvalidPattern(f"Invalid escape character at '{at}': only \\* and \\\\ can be escaped")
     if tokens.count("*") > MAX_WILDCARDS:

@@ -30,8 +30,10 @@ while True:
         sys.exit(7)
     if what == "hang":
         time.sleep(60)
-    if what == "wait-for-file":
-        while not os.path.exists(event["detail"]["file"]):
+    if what == "meet":
+        folder, everybody = event["detail"]["folder"], event["detail"]["everybody"]
+        open(f"{folder}/{os.getpid()}", "w").close()
+        while len(os.listdir(folder)) < everybody:
             time.sleep(0.005)
     if what == "fail":
         post(f"/invocation/{request_id}/error", {"errorType": "Malformed", "errorMessage": "no detail"})
