@@ -18,7 +18,8 @@ pub async fn handle(payload: Value, hands: Hands<'_>) -> Result<Answer, HandlerE
         Ok(execution) => execution,
         Err(decision) => return Ok(decision.into()),
     };
-    match report::report(&execution, hands.aws.execution(&execution).await?, hands.now) {
+    let said = hands.aws.execution(&execution).await?;
+    match report::report(&execution, &said, hands.now) {
         Ok(report) => Ok(hands.responder.outcome(report).await?),
         Err(decision) => Ok(decision.into()),
     }

@@ -13,7 +13,7 @@ const CHANGES: &str = "Conclude.Changes";
 const BEFORE_STATE: &str = "Conclude.BeforeState";
 
 /// What the execution says of the attempt that it was; or the decision that it was none.
-pub(crate) fn report(id: &ExecutionId, execution: Execution, now: Timestamp) -> Result<AttemptReport, Decision> {
+pub(crate) fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<AttemptReport, Decision> {
     let ignore = |reason| Err(Decision::new(Verdict::Ignore, reason));
     let parameter = |name: &str| execution.parameters.get(name).and_then(|values| values.first());
     let incident = parameter("Incident").and_then(|text| text.parse::<IncidentId>().ok());

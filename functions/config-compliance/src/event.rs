@@ -42,7 +42,7 @@ struct EvaluationIdentifier {
 const ORDERING_TIMESTAMP: &str = "detail.newEvaluationResult.evaluationResultIdentifier.orderingTimestamp";
 
 /// So far may AWS's clock be ahead of the function's. A later time would silence all that follows it.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(15 * 60);
+const CLOCK_DIFFERENCE: Duration = Duration::from_mins(15);
 
 /// Reads the event: a signal, or the decision that there is nothing to answer.
 pub(crate) fn parse(

@@ -1,7 +1,7 @@
 //! Names for incidents and attempts, and the keys of their effects. All derive from the problem itself:
 //! whoever handles an event, however often it comes, arrives at the same keys.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::num::{NonZeroU8, NonZeroU32};
 use std::str::FromStr;
 
@@ -52,7 +52,12 @@ fn digest(parts: &[&str]) -> std::borrow::Cow<'static, str> {
         hash.update(part.as_bytes());
         hash.update(b"\n");
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    let mut digits = String::with_capacity(32);
+    for byte in hash.finalize().iter().take(16) {
+        // Writing to a string does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits.into()
 }
 
 /// How many times the problem has come back: 1 for the first time.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::resource::Resource;
 use crate::text::{InvalidText, consists_of, text_type};
@@ -76,7 +77,7 @@ pub enum Freshness {
 
 impl Freshness {
     /// How old an event may be before it is only recorded.
-    pub const LIMIT: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+    pub const LIMIT: Duration = Duration::from_hours(24);
 }
 
 /// One cause's word about one resource at one time.

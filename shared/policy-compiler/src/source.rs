@@ -1,85 +1,75 @@
 //! Routes as Rust source, for `include!`.
 
-use std::fmt::Write;
-
-use mend_core::policy::{ParameterSource, Route};
+use mend_core::policy::{Ceiling, ParameterSource, Route, Takes};
 
 /// An expression of type `Vec<Route>`.
 #[must_use]
 pub fn source(routes: &[Route]) -> String {
-    let mut source = String::from("vec![\n");
-    for route in routes {
-        // Writing to a string does not fail.
-        let _ = writeln!(source, "{},", one(route));
-    }
-    source.push(']');
-    source
+    format!("{{\n{IMPORTS}\nvec![\n{}\n]}}", joined(routes.iter().map(one)))
 }
 
+const IMPORTS: &str = "use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
+use mend_core::mode::Mode;
+use mend_core::policy::{Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
+use mend_core::resource::ResourceType;
+";
+
 fn one(route: &Route) -> String {
-    let list = |type_name: &str, texts: &mut dyn Iterator<Item = &str>| -> String {
-        texts.map(|text| format!("{type_name}::from_static({text:?}), ")).collect()
-    };
-    let undo =
-        route.undo.as_ref().map(|undo| format!("mend_core::automation::RunbookName::from_static({undo:?})"));
-    let parameters: String = route
+    let undo = route
+        .undo
+        .as_ref()
+        .map_or_else(|| "None".to_owned(), |undo| format!("Some({})", text("RunbookName", undo.as_str())));
+    let parameters = route
         .parameters
         .iter()
-        .map(|(name, source)| {
-            format!(
-                "(mend_core::automation::ParameterName::from_static({name:?}), {}), ",
-                parameter_source(source)
-            )
-        })
-        .collect();
+        .map(|(name, source)| format!("({}, {})", text("ParameterName", name.as_str()), parameter_source(source)));
+    let Takes { config_rules, resource_types } = &route.takes;
+    let Ceiling { dev, staging, prod } = route.ceiling;
     format!(
-        "mend_core::policy::Route {{
-    name: mend_core::policy::RouteName::from_static({:?}),
-    problem: mend_core::policy::Problem::from_static({:?}),
-    title: mend_core::policy::Title::from_static({:?}),
-    takes: mend_core::policy::Takes {{ config_rules: vec![{}], resource_types: vec![{}] }},
+        "Route {{
+    name: {},
+    problem: {},
+    title: {},
+    takes: Takes {{ config_rules: vec![{}], resource_types: vec![{}] }},
     rank: {},
-    severity: mend_core::policy::Severity::{:?},
-    category: mend_core::policy::Category::{:?},
-    runbook: mend_core::automation::RunbookName::from_static({:?}),
-    undo: {},
-    role: mend_core::automation::RoleFamily::from_static({:?}),
-    parameters: vec![{parameters}],
+    severity: Severity::{:?},
+    category: Category::{:?},
+    runbook: {},
+    undo: {undo},
+    role: {},
+    parameters: vec![{}],
     attempts: {},
-    ceiling: mend_core::policy::Ceiling {{
-        dev: mend_core::mode::Mode::{:?},
-        staging: mend_core::mode::Mode::{:?},
-        prod: mend_core::mode::Mode::{:?},
-    }},
+    ceiling: Ceiling {{ dev: Mode::{dev:?}, staging: Mode::{staging:?}, prod: Mode::{prod:?} }},
 }}",
-        route.name,
-        route.problem,
-        route.title,
-        list("mend_core::policy::Glob", &mut route.takes.config_rules.iter().map(|glob| glob.as_str())),
-        list(
-            "mend_core::resource::ResourceType",
-            &mut route.takes.resource_types.iter().map(|kind| kind.as_str())
-        ),
+        text("RouteName", route.name.as_str()),
+        text("Problem", route.problem.as_str()),
+        text("Title", route.title.as_str()),
+        joined(config_rules.iter().map(|glob| text("Glob", glob.as_str()))),
+        joined(resource_types.iter().map(|kind| text("ResourceType", kind.as_str()))),
         route.rank,
         route.severity,
         route.category,
-        route.runbook,
-        undo.map_or_else(|| "None".to_owned(), |undo| format!("Some({undo})")),
-        route.role,
+        text("RunbookName", route.runbook.as_str()),
+        text("RoleFamily", route.role.as_str()),
+        joined(parameters),
         route.attempts,
-        route.ceiling.dev,
-        route.ceiling.staging,
-        route.ceiling.prod,
     )
+}
+
+/// The rule of each type is checked once more, when this is compiled.
+fn text(type_name: &str, text: &str) -> String {
+    format!("{type_name}::from_static({text:?})")
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn parameter_source(source: &ParameterSource) -> String {
     match source {
-        ParameterSource::ResourceId => "mend_core::policy::ParameterSource::ResourceId".to_owned(),
-        ParameterSource::Account => "mend_core::policy::ParameterSource::Account".to_owned(),
-        ParameterSource::Region => "mend_core::policy::ParameterSource::Region".to_owned(),
-        ParameterSource::Constant(text) => {
-            format!("mend_core::policy::ParameterSource::Constant({text:?}.to_owned())")
-        }
+        ParameterSource::ResourceId => "ParameterSource::ResourceId".to_owned(),
+        ParameterSource::Account => "ParameterSource::Account".to_owned(),
+        ParameterSource::Region => "ParameterSource::Region".to_owned(),
+        ParameterSource::Constant(text) => format!("ParameterSource::Constant({text:?}.to_owned())"),
     }
 }

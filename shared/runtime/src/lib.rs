@@ -128,7 +128,8 @@ where
         );
         Ok::<_, HandlerError>(answer)
     };
-    lambda_runtime::run(service_fn(answer)).await.map_err(failed)
+    // On the heap: the handler's future is large, and there is one of it.
+    Box::pin(lambda_runtime::run(service_fn(answer))).await.map_err(failed)
 }
 
 /// When Lambda stops the invocation. `cargo lambda watch` names a moment in 1970: then the time-out counts.

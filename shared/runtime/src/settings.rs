@@ -37,11 +37,11 @@ impl Settings {
     /// Every route of `policy` must find its role.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, policy: &Policy) -> Result<Self, InvalidSettings> {
         let mut reader = Reader { lookup, wrong: Vec::new() };
-        let environment = reader.parsed("MEND_ENVIRONMENT", |text| text.parse());
+        let environment = reader.parsed("MEND_ENVIRONMENT", str::parse);
         let account = reader.parsed("MEND_ACCOUNT_ID", |text| AccountId::new(text));
         let partition = reader.parsed("MEND_PARTITION", |text| Partition::new(text));
         let region = reader.parsed("AWS_REGION", |text| Region::new(text));
-        let default_mode = reader.parsed("MEND_MODE", |text| text.parse());
+        let default_mode = reader.parsed("MEND_MODE", str::parse);
         let roles = reader.parsed("MEND_AUTOMATION_ROLES", roles);
         let table = reader.text("MEND_LEDGER_TABLE");
         let topic_arn = reader.text("MEND_TOPIC_ARN");

@@ -21,7 +21,7 @@ fn execution(status: &str, outputs: &[(&str, &str)]) -> Execution {
 
 fn reported(execution: Execution) -> Result<AttemptReport, Decision> {
     let id = ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f");
-    report(&id, execution, Timestamp::from_milliseconds(9_000))
+    report(&id, &execution, Timestamp::from_milliseconds(9_000))
 }
 
 #[test]

@@ -94,10 +94,7 @@ pub(crate) fn report(attempt: u8, outcome: Outcome, seconds: i64) -> AttemptRepo
 }
 
 fn resolution(incident: &Incident) -> Option<Resolution> {
-    match incident.state {
-        State::Resolved { how, .. } => Some(how),
-        _ => None,
-    }
+    if let State::Resolved { how, .. } = incident.state { Some(how) } else { None }
 }
 
 #[test]
@@ -298,7 +295,7 @@ proptest! {
                 newest = (is_violated, seconds);
             }
         }
-        let record = incident.causes.get(&cause("ssh")).unwrap();
+        let record = incident.causes[&cause("ssh")];
         prop_assert_eq!((record.state == CauseState::Violated, record.at), (newest.0, at(newest.1)));
     }
 }

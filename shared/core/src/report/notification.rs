@@ -1,5 +1,7 @@
 //! What people are told through SNS, and machines beside them.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
@@ -79,13 +81,14 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
         did = what_mend_did(incident, route),
         todo = what_you_need_to_do(incident, route).replace("<environment>", &place.environment.to_string()),
     );
+    // Writing to a string does not fail.
     if let Some(id) = &incident.ops_item {
-        text.push_str(&format!("OpsItem:   {}\n", place.ops_item_link(id)));
+        let _ = writeln!(text, "OpsItem:   {}", place.ops_item_link(id));
     }
     if let Some(id) = incident.latest_execution() {
-        text.push_str(&format!("Execution: {}\n", place.execution_link(id)));
+        let _ = writeln!(text, "Execution: {}", place.execution_link(id));
     }
-    text.push_str(&format!("Incident:  {} (route {}, severity {})\n", incident.id, route.name, incident.severity));
+    let _ = writeln!(text, "Incident:  {} (route {}, severity {})", incident.id, route.name, incident.severity);
     text
 }
 

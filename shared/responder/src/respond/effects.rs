@@ -69,13 +69,11 @@ impl<W: World> Responder<'_, W> {
         match effect {
             Effect::OpsItem => {
                 let content = OpsItemContent::of(incident, route, place);
-                match &incident.ops_item {
-                    Some(id) => self.world.update(id, &content).await,
-                    None => {
-                        incident.ops_item = Some(self.world.create(&content).await?);
-                        Ok(())
-                    }
+                if let Some(id) = &incident.ops_item {
+                    return self.world.update(id, &content).await;
                 }
+                incident.ops_item = Some(self.world.create(&content).await?);
+                Ok(())
             }
             Effect::Runbook => {
                 let Some(attempt) = incident.running() else { return Ok(()) };

@@ -1,5 +1,12 @@
 //! A modelled account: it behaves, remembers, and can be told to be difficult at any call.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "it is part of tests: what is not there is a failure"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 
