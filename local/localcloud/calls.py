@@ -15,12 +15,15 @@ import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
+from xml.sax.saxutils import escape
 
+from flask import Flask, request
 from moto.core.exceptions import ServiceException
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import determine_request_protocol
-from moto.core.responses import ActionResult, BaseResponse
+from moto.core.responses import ActionResult, BaseResponse, boto3_service_name
 from moto.core.utils import get_service_model
+from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.responses import S3Response
 
 from localcloud import journal
@@ -49,6 +52,35 @@ def install() -> None:
     BaseResponse.call_action = _journaled(BaseResponse.call_action)
     S3Response.bucket_response = _journaled(S3Response.bucket_response)
     S3Response.key_response = _journaled(S3Response.key_response)
+
+
+def create_app(service: str) -> Flask:
+    """Return moto's application for a service, with an answer for the URLs that moto has no operation for."""
+    app = create_backend_app(service)
+    name = boto3_service_name.get(service, service)
+
+    def refuse(_: Exception) -> tuple[str, int, dict[str, str]]:
+        call = f"{request.method} {request.path}"
+        message = f"The local cloud does not support {call} of {name}: the operation has not been implemented"
+        journal.record(
+            "api-call",
+            service=name,
+            operation=call,
+            principal=None,
+            request={},
+            status=400,
+            error=NotSupportedLocally.code,
+        )
+        # The JSON protocols read the code from the header, the XML ones from the body.
+        if "json" in get_service_model(name).metadata["protocol"]:
+            body = json.dumps({"message": message})
+        else:
+            error = f"<Code>{NotSupportedLocally.code}</Code><Message>{escape(message)}</Message>"
+            body = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+        return body, 400, {"x-amzn-errortype": NotSupportedLocally.code}
+
+    app.register_error_handler(404, refuse)
+    return app
 
 
 def _journaled(handler: Handler) -> Handler:
@@ -94,23 +126,23 @@ def _operation(response: BaseResponse) -> str:
 
 def _request(response: BaseResponse) -> dict[str, Any]:
     """Return the request by the member names of the service's model, whatever protocol it came in."""
-    request = response.normalized_request
+    received = response.normalized_request
     try:
         service = get_service_model(response.boto3_service_name)
         operation = service.operation_model(_operation(response))
-        parser = PROTOCOL_PARSERS[determine_request_protocol(service, request.content_type)](operation)
+        parser = PROTOCOL_PARSERS[determine_request_protocol(service, received.content_type)](operation)
         return parser.parse(
             {
-                "method": request.method,
-                "values": request.values,
-                "headers": request.headers,
-                "body": request.data,
-                "url_path": request.path,
+                "method": received.method,
+                "values": received.values,
+                "headers": received.headers,
+                "body": received.data,
+                "url_path": received.path,
                 "url_params": response.uri_match,
             }
         )
     except Exception:
-        return {"method": request.method, "path": request.path}
+        return {"method": received.method, "path": received.path}
 
 
 def _error_code(body: Any) -> str | None:

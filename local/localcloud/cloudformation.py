@@ -14,6 +14,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import Stack
 from moto.config.models import config_backends
+from moto.core.exceptions import ServiceException
 from moto.events.models import EventBus, events_backends
 from moto.iam.models import Role, iam_backends
 from moto.sns.models import Topic, sns_backends
@@ -120,7 +121,7 @@ class TopicPolicy(Resource):
     def apply(self) -> None:
         policy = json.dumps(self.properties["PolicyDocument"])
         for topic in self.properties["Topics"]:
-            sns_backends[ACCOUNT_ID][REGION].set_topic_attribute(topic, "Policy", policy)
+            sns_backends[ACCOUNT_ID][REGION].set_topic_attribute(topic, "policy", policy)
 
 
 class QueuePolicy(Resource):
@@ -180,6 +181,12 @@ class Alarm(Resource):
     }
 
 
+class ResourceFailure(ServiceException):
+    """A resource could not be created; the message names it, as that of CloudFormation's stack event does."""
+
+    code = "ValidationError"
+
+
 _TYPES: dict[str, type[Resource]] = {
     resource.type: resource
     for resource in (
@@ -224,11 +231,27 @@ def install() -> None:
     Queue.physical_resource_id = property(lambda self: f"{settings.endpoint_url}/{ACCOUNT_ID}/{self.name}")
     Stack.stack_resources = property(_stack_resources)
     parsing.parse_resource = parse_resource
+    parsing.parse_and_create_resource = _naming_what_fails(parsing.parse_and_create_resource)
     parsing.resource_class_from_type = class_of
     parsing.resource_name_property_from_type = name_property_of
     Role.create_from_cloudformation_json = classmethod(_with_managed_policies(Role))
     Topic.has_cfn_attr = classmethod(lambda cls, attr: attr in ("TopicName", "TopicArn"))
     Topic.get_cfn_attribute = lambda self, name: {"TopicName": self.name, "TopicArn": self.arn}[name]
+
+
+def _naming_what_fails(create: Any) -> Any:
+    """Other services' errors would reach the client in their own protocol, which it cannot read here."""
+
+    def create_resource(logical_id: str, resource: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return create(logical_id, resource, *args, **kwargs)
+        except ResourceFailure:
+            raise
+        except Exception as error:
+            reason = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+            raise ResourceFailure(f"{logical_id} ({resource['Type']}): {reason}") from error
+
+    return create_resource
 
 
 def _stack_resources(stack: Stack) -> list[Any]:

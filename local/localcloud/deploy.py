@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ def _create(
     packages: dict[str, str],
 ) -> Stack:
     s3 = client("s3")
-    s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for package in packages.values():
         s3.put_object(Bucket=CODE_BUCKET, Key=package, Body=b"The local cloud runs the built binary.")
     cloudformation = client("cloudformation")

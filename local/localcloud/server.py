@@ -17,10 +17,11 @@ from urllib.parse import parse_qs
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 from moto.moto_api._internal import moto_api_backend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from localcloud import background, journal
+from localcloud.calls import create_app
 from localcloud.functions import stop_all as stop_functions
 from localcloud.settings import ACCOUNT_ID, settings
 
@@ -84,7 +85,7 @@ class LocalCloud:
         moto_api_backend.reset()
         journal.clear()
         background.start()
-        application = _WithControl(DomainDispatcherApplication(create_backend_app))
+        application = _WithControl(DomainDispatcherApplication(create_app))
         self._server = make_server(
             HOST, self.port, application, threaded=True, request_handler=_RequestHandler, fd=listener.fileno()
         )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from localcloud import events, journal
 from localcloud.clients import client
@@ -80,7 +81,7 @@ def test_an_event_arrives_in_the_envelope_that_aws_makes(receive: Any):
 def test_the_caller_cannot_set_id_account_or_replay_name(cloud: Any, receive: Any):
     url, queue_arn = queue()
     rule({"source": ["forger"]}, {"Arn": queue_arn})
-    eventbridge = client("events")
+    eventbridge = client("events", config=Config())
     forged = {"id": "mine", "account": "999999999999", "replay-name": "r"}
 
     def forge(params: dict[str, Any], **_: Any) -> None:

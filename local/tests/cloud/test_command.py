@@ -1,0 +1,158 @@
+"""The command line: what it prints, writes and leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from localcloud.settings import ADMINISTRATOR, REGION
+
+LOCAL = Path(__file__).parents[2]
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Environment: {Type: String}
+  Mode: {Type: String}
+  Colour: {Type: String, Default: red}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties: {AssumeRolePolicyDocument: {Statement: []}}
+  First:
+    Type: AWS::Serverless::Function
+    Properties: &function
+      CodeUri: functions/stand-in
+      FunctionName: first
+      Handler: bootstrap
+      Runtime: provided.al2023
+      Role: !GetAtt Role.Arn
+      Environment: {Variables: {MEND_MODE: !Ref Mode, COLOUR: !Ref Colour, NAME: first}}
+  Second:
+    Type: AWS::Serverless::Function
+    Properties:
+      <<: *function
+      CodeUri: functions/other
+      FunctionName: second
+      Environment: {Variables: {MEND_MODE: !Ref Mode, COLOUR: !Ref Colour, NAME: second}}
+Outputs:
+  FunctionName: {Value: !Ref First}
+"""
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, binaries: Path) -> Path:
+    """A folder with a template and the binaries of its two functions."""
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    for name in ("stand-in", "other"):
+        (tmp_path / "target/debug").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "target/debug" / name).symlink_to(binaries / "stand-in")
+    return tmp_path
+
+
+def start(workplace: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "localcloud", "--port", "0", *options],
+        cwd=workplace,
+        env={**os.environ, "PYTHONPATH": str(LOCAL), "MEND_MODE": "", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def running(workplace: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A local cloud in mode enforce, and what it printed until it was ready."""
+    process = start(workplace, "--parameter", "Colour=blue", MEND_MODE="enforce")
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if "Ctrl-C stops it" in line:
+            break
+    assert "Ready:" in printed, process.stderr.read()
+    yield process, printed
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_how_to_use_it_and_leaves_nothing_behind(
+    running: Any, workplace: Path, number: signal.Signals
+):
+    process, printed = running
+    url = re.search(r"export AWS_ENDPOINT_URL=(http://127\.0\.0\.1:\d+)", printed)[1]
+    assert "the stack mend-dev in mode enforce" in printed
+    assert "FunctionName  first" in printed
+    assert "cargo lambda watch --env-file target/local/functions.env" in printed
+
+    folder = workplace / "target/local"
+    files = {
+        f.stem: dict(line.split("=", 1) for line in f.read_text().splitlines()) for f in folder.iterdir()
+    }
+    assert set(files) == {"stand-in", "other", "functions"}
+    for values in files.values():
+        assert (values["MEND_MODE"], values["COLOUR"], values["AWS_ENDPOINT_URL"]) == ("enforce", "blue", url)
+    assert [files[name]["NAME"] for name in ("stand-in", "other", "functions")] == [
+        "first",
+        "second",
+        "first",
+    ]
+    assert files["other"]["AWS_SESSION_TOKEN"]
+    assert files["functions"]["AWS_ACCESS_KEY_ID"] == ADMINISTRATOR["aws_access_key_id"]
+    assert "AWS_SESSION_TOKEN" not in files["functions"]
+
+    awslambda = boto3.client("lambda", endpoint_url=url, region_name=REGION, **ADMINISTRATOR)
+    answer = awslambda.invoke(FunctionName="first", Payload=b"{}")["Payload"].read()
+    function = int(re.search(rb'"pid": (\d+)', answer)[1])
+    os.kill(function, 0)
+    process.send_signal(number)
+    printed, complaints = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert complaints == ""
+    assert "invocation    first" in printed
+    assert list(folder.iterdir()) == []
+    status = Path(f"/proc/{function}/status")
+    assert not status.exists() or "State:\tZ" in status.read_text()
+
+
+def complaint(process: subprocess.Popen[str]) -> str:
+    printed, complaints = process.communicate(timeout=30)
+    assert process.returncode == 1, printed
+    assert "Traceback" not in complaints
+    return complaints
+
+
+def test_a_port_in_use_is_said(workplace: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        problem = complaint(start(workplace, "--port", str(port)))
+    assert problem.startswith(f"Port {port} of 127.0.0.1 cannot be used: Address already in use.")
+    assert "--port" in problem
+
+
+def test_a_missing_binary_is_said(workplace: Path):
+    (workplace / "target/debug/other").unlink()
+    problem = complaint(start(workplace))
+    assert problem.startswith("There is no other in target/debug. Build the functions with `cargo build`")
+
+
+def test_a_bad_template_is_said(workplace: Path):
+    (workplace / "template.yaml").write_text(TEMPLATE.replace("AWS::IAM::Role", "AWS::IAM::Rule"))
+    problem = complaint(start(workplace))
+    assert "does not know the resource type AWS::IAM::Rule" in problem
+
+
+def test_a_wrong_mode_is_said(workplace: Path):
+    process = start(workplace, MEND_MODE="kill")
+    _, complaints = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "MEND_MODE is 'kill'; choose from off, observe, approve, enforce" in complaints
