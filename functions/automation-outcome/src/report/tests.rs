@@ -19,14 +19,14 @@ fn execution(status: &str, outputs: &[(&str, &str)]) -> Execution {
     }
 }
 
-fn reported(execution: Execution) -> Result<AttemptReport, Decision> {
+fn reported(execution: &Execution) -> Result<AttemptReport, Decision> {
     let id = ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f");
-    report(&id, &execution, Timestamp::from_milliseconds(9_000))
+    report(&id, execution, Timestamp::from_milliseconds(9_000))
 }
 
 #[test]
 fn incident_and_attempt_come_from_the_execution_itself() {
-    let report = reported(execution(
+    let report = reported(&execution(
         "Success",
         &[(OUTCOME, "Remediated"), (CHANGES, "Closed tcp 22."), (BEFORE_STATE, "{\"Removed\":[]}")],
     ))
@@ -50,7 +50,7 @@ fn a_success_counts_only_if_the_runbook_says_what_it_achieved() {
         (vec![(OUTCOME, "Perhaps")], unproved.clone()),
         (vec![("Other.Outcome", "Remediated")], unproved),
     ] {
-        let report = reported(execution("Success", &outputs)).unwrap();
+        let report = reported(&execution("Success", &outputs)).unwrap();
         assert_eq!(report.outcome, expected, "{outputs:?}");
         assert_eq!(report.before_state, None, "{outputs:?}");
     }
@@ -65,7 +65,7 @@ fn every_other_end_is_a_failure_with_its_reason() {
         ("Cancelled", Outcome::Failed("it was cancelled".into())),
         ("Rejected", Outcome::Failed("it was rejected".into())),
     ] {
-        let report = reported(execution(status, &placeholder)).unwrap();
+        let report = reported(&execution(status, &placeholder)).unwrap();
         assert_eq!(report.outcome, expected, "{status}");
         assert_eq!((report.changes, report.before_state), (None, None), "{status}");
     }
@@ -74,7 +74,7 @@ fn every_other_end_is_a_failure_with_its_reason() {
 #[test]
 fn automations_words_are_kept_short() {
     let long = Execution { failure: Some("word ".repeat(1_000)), ..execution("Failed", &[]) };
-    let Outcome::Failed(why) = reported(long).unwrap().outcome else { panic!("not a failure") };
+    let Outcome::Failed(why) = reported(&long).unwrap().outcome else { panic!("not a failure") };
     assert_eq!(why.chars().count(), 301);
 }
 
@@ -100,6 +100,6 @@ fn what_is_no_attempt_is_ignored() {
         (execution("InProgress", &[]), Reason::NotEnded),
         (execution("SomethingNew", &[]), Reason::NotEnded),
     ] {
-        assert_eq!(reported(execution).unwrap_err(), Decision::new(Verdict::Ignore, reason));
+        assert_eq!(reported(&execution).unwrap_err(), Decision::new(Verdict::Ignore, reason));
     }
 }
