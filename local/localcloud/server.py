@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 import socket
@@ -50,9 +49,7 @@ class PortInUse(Exception):
 def install_extensions() -> None:
     """Patch moto, once per process."""
     for name in EXTENSIONS:
-        module = importlib.import_module(name) if importlib.util.find_spec(name) else None
-        if hasattr(module, "install"):
-            module.install()
+        importlib.import_module(name).install()
 
 
 class LocalCloud:
