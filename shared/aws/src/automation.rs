@@ -18,7 +18,7 @@ use crate::failure::failure;
 #[error("the answer carries no {0}")]
 struct Lacks(&'static str);
 
-impl Automation for Aws {
+impl<C: Clock> Automation for Aws<C> {
     async fn version(&self, runbook: &RunbookName) -> Result<DocumentVersion, CallError> {
         if let Some(version) = self.versions.get(runbook, self.now()) {
             return Ok(version);
@@ -107,7 +107,7 @@ pub struct Execution {
     pub failure: Option<String>,
 }
 
-impl Aws {
+impl<C> Aws<C> {
     /// Reads an execution; they are kept for 30 days.
     pub async fn execution(&self, id: &ExecutionId) -> Result<Execution, CallError> {
         let attempted = || format!("read the execution {id}");

@@ -16,7 +16,7 @@ struct Refused {
     code: String,
 }
 
-impl EventBus for Aws {
+impl<C> EventBus for Aws<C> {
     async fn put(&self, event: &MendEvent) -> Result<(), CallError> {
         let attempted = || format!("put \"{}\" on the bus {}", event.detail_type, self.names.event_bus);
         let entry = PutEventsRequestEntry::builder()

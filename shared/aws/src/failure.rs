@@ -5,20 +5,27 @@ use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use mend_responder::CallError;
 
 /// Codes of errors that pass by themselves. The SDK has tried again by then.
-const PASSING: [&str; 14] = [
+const PASSING: &[&str] = &[
     "AutomationExecutionLimitExceededException",
+    "InternalException",
     "InternalFailure",
     "InternalServerError",
+    "KMSThrottling",
     "OpsItemConflictException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
     "RequestTimeout",
+    "RequestTimeoutException",
     "ServiceUnavailable",
     "SlowDown",
     "Throttled",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
+    "TransactionConflictException",
     "TransactionInProgressException",
 ];
 
@@ -32,13 +39,11 @@ pub(crate) fn failure<E>(attempted: String, remedy: &'static str, error: SdkErro
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let passing = match &error {
-        SdkError::ConstructionFailure(_) => false,
-        SdkError::ServiceError(context) => {
-            context.raw().status().is_server_error() || context.err().code().is_some_and(passes)
-        }
-        // The call may have arrived or not: every effect has a key for that.
-        _ => true,
+    let passing = if let SdkError::ServiceError(context) = &error {
+        context.raw().status().is_server_error() || context.err().code().is_some_and(passes)
+    } else {
+        // A call that was made may have arrived or not: every effect has a key for that.
+        !matches!(error, SdkError::ConstructionFailure(_))
     };
     if passing { CallError::retryable(attempted, error) } else { CallError::lasting(attempted, remedy, error) }
 }

@@ -49,9 +49,10 @@ pub struct Names {
 
 /// The world on AWS.
 #[derive(Debug)]
-pub struct Aws {
+pub struct Aws<C = SystemClock> {
     clients: Clients,
     names: Names,
+    clock: C,
     switches: Cache<RouteName, Switches>,
     versions: Cache<RunbookName, DocumentVersion>,
 }
@@ -60,13 +61,23 @@ impl Aws {
     /// The world behind these clients.
     #[must_use]
     pub fn new(clients: Clients, names: Names) -> Self {
-        Self { clients, names, switches: Cache::default(), versions: Cache::default() }
+        Self::with_clock(clients, names, SystemClock)
     }
 }
 
-impl Clock for Aws {
+impl<C> Aws<C> {
+    /// The same, by another clock.
+    #[must_use]
+    pub fn with_clock(mut clients: Clients, names: Names, clock: C) -> Self {
+        let dynamodb = clients.dynamodb.config().to_builder().retry_classifier(ledger::TriesAgain);
+        clients.dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
+        Self { clients, names, clock, switches: Cache::default(), versions: Cache::default() }
+    }
+}
+
+impl<C: Clock> Clock for Aws<C> {
     fn now(&self) -> Timestamp {
-        SystemClock.now()
+        self.clock.now()
     }
 }
 

@@ -21,7 +21,7 @@ const DEDUP: &str = "/aws/dedup";
 #[error("the answer carries no OpsItem id")]
 struct NoId;
 
-impl OpsCenter for Aws {
+impl<C> OpsCenter for Aws<C> {
     async fn create(&self, content: &OpsItemContent) -> Result<OpsItemId, CallError> {
         let attempted = || format!("create the OpsItem \"{}\"", content.title);
         let tag = Tag::builder().key("Application").value("mend").build();

@@ -8,7 +8,7 @@ use mend_responder::world::{Clock, SwitchBoard};
 use crate::Aws;
 use crate::failure::failure;
 
-impl SwitchBoard for Aws {
+impl<C: Clock> SwitchBoard for Aws<C> {
     async fn switches(&self, route: &RouteName) -> Result<Switches, CallError> {
         if let Some(switches) = self.switches.get(route, self.now()) {
             return Ok(switches);

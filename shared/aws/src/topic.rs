@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::Aws;
 use crate::failure::failure;
 
-impl Topic for Aws {
+impl<C> Topic for Aws<C> {
     async fn publish(&self, notification: &Notification) -> Result<(), CallError> {
         let attempted = || format!("publish \"{}\"", notification.subject);
         let machines = notification.json.to_string();

@@ -7,6 +7,7 @@
 //! | `resource#<key>` | `hold` | the incident whose attempt works on the resource |
 //! | `execution#<id>` | `before-state` | what an execution found before its change |
 
+mod conflict;
 mod stored;
 
 use std::collections::HashMap;
@@ -27,20 +28,21 @@ use serde::Serialize;
 
 use crate::Aws;
 use crate::failure::failure;
+pub(crate) use conflict::TriesAgain;
 use stored::{NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow};
 
 type Item = HashMap<String, AttributeValue>;
 
 /// Closed incidents are kept so long. Evidence of what was done should outlive an audit's question.
-const KEEP_CLOSED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const KEEP_CLOSED: Duration = Duration::from_hours(90 * 24);
 /// What a restore runbook needs is kept so long.
-const KEEP_BEFORE_STATE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const KEEP_BEFORE_STATE: Duration = Duration::from_hours(365 * 24);
 
 const LEASE_IS_FREE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now)";
 const SOMETHING_TO_DO: &str = "(attribute_not_exists(settled) OR settled = :false \
      OR attribute_not_exists(heard.#teller) OR heard.#teller < :at)";
 
-impl Ledger for Aws {
+impl<C: Clock> Ledger for Aws<C> {
     async fn claim(
         &self,
         fingerprint: &Fingerprint,
@@ -66,7 +68,7 @@ impl Ledger for Aws {
             .condition_expression(condition)
             .expression_attribute_names("#teller", news.teller())
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":news", self.one(news, attempted)?)
+            .expression_attribute_values(":news", one(news, attempted)?)
             .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
             .expression_attribute_values(":until", number(lease.until.milliseconds()))
             .expression_attribute_values(":now", number(now.milliseconds()))
@@ -112,7 +114,7 @@ impl Ledger for Aws {
             .update_expression("SET inbox = list_append(if_not_exists(inbox, :none), :news) ADD version :one")
             .condition_expression("lease_holder = :holder AND lease_until > :now")
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":news", self.one(news, attempted)?)
+            .expression_attribute_values(":news", one(news, attempted)?)
             .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()))
             .expression_attribute_values(":now", number(now.milliseconds()))
             .expression_attribute_values(":one", number(1))
@@ -169,8 +171,10 @@ impl Ledger for Aws {
             Ok(_) => Ok(Written::Version(version)),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    match refusal(cancelled.cancellation_reasons()) {
+                    let reasons = cancelled.cancellation_reasons();
+                    match refusal(reasons) {
                         Some(written) => Ok(written),
+                        None if reasons.iter().any(passes) => Err(CallError::retryable(attempted(), error)),
                         None => Err(failure(attempted(), REMEDY, error)),
                     }
                 }
@@ -189,17 +193,22 @@ fn refusal(reasons: &[CancellationReason]) -> Option<Written> {
     if failed(row) {
         return Some(Written::Overtaken);
     }
-    let held: StoredHold = serde_dynamo::from_item(hold?.item.clone()?).ok()?;
-    held.incident.parse().ok().map(Written::ResourceHeld)
+    let other: StoredHold = serde_dynamo::from_item(hold?.item.clone()?).ok()?;
+    other.incident.parse().ok().map(Written::ResourceHeld)
 }
 
-impl Aws {
-    fn one(&self, news: &News, attempted: impl Fn() -> String) -> Result<AttributeValue, CallError> {
-        let stored = serde_dynamo::to_attribute_value(StoredNews::from(news));
-        let stored = stored.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
-        Ok(AttributeValue::L(vec![stored]))
-    }
+/// Whether a transaction was cancelled for something that passes by itself.
+fn passes(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), Some("ProvisionedThroughputExceeded" | "ThrottlingError" | "TransactionConflict"))
+}
 
+fn one(news: &News, attempted: impl Fn() -> String) -> Result<AttributeValue, CallError> {
+    let stored = serde_dynamo::to_attribute_value(StoredNews::from(news));
+    let stored = stored.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
+    Ok(AttributeValue::L(vec![stored]))
+}
+
+impl<C> Aws<C> {
     fn replace_row(
         &self,
         write: &Write<'_>,
@@ -329,8 +338,8 @@ fn key(pk: &str, sk: &str) -> Item {
     [("pk", pk), ("sk", sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned()))).into()
 }
 
-fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
+fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
 }
 
 const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";

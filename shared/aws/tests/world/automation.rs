@@ -1,0 +1,214 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mend_aws::Execution;
+use mend_core::automation::{DocumentVersion, ExecutionId, RunbookName};
+use mend_core::identity::{AttemptNumber, IncidentId};
+use mend_core::incident::Plan;
+use mend_core::time::Timestamp;
+use mend_responder::world::{Automation, Start};
+use serde_json::{Value, json};
+
+use crate::failures::Operation;
+use crate::samples::{EXECUTION, INCIDENT, incident_id, plan, runbook};
+use crate::wire::{Answer, Wire, call};
+
+const REMEDY: &str = "check that the runbook is deployed, that its role trusts ssm.amazonaws.com, and that the function may pass it";
+const TOKEN: &str = "7f3c5f0e-52ab-5cfd-9cb6-2a1f4a6f0b11";
+const ID: ExecutionId = ExecutionId::from_static(EXECUTION);
+
+fn start_of<'a>(plan: &'a Plan, incident: &'a IncidentId) -> Start<'a> {
+    Start { plan, incident, attempt: AttemptNumber::FIRST.next(), client_token: TOKEN.to_owned() }
+}
+
+fn described(version: &str) -> Answer {
+    Answer::json(&json!({"Document": {"Name": "Mend-CloseAdminPorts", "DefaultVersion": version}}))
+}
+
+fn started() -> Answer {
+    Answer::json(&json!({"AutomationExecutionId": EXECUTION}))
+}
+
+fn describing() -> Operation<'static> {
+    Operation {
+        attempted: "look up the version of Mend-CloseAdminPorts",
+        remedy: REMEDY,
+        success: described("3"),
+        failure: Answer::error,
+    }
+}
+
+fn starting() -> Operation<'static> {
+    Operation {
+        attempted: "start Mend-CloseAdminPorts for incident 0123456789abcdef0123456789abcdef-1, attempt 2",
+        remedy: REMEDY,
+        success: started(),
+        failure: Answer::error,
+    }
+}
+
+fn reading() -> Operation<'static> {
+    Operation {
+        attempted: "read the execution 11111111-2222-4333-8444-555555555555",
+        remedy: REMEDY,
+        success: Answer::json(&json!({"AutomationExecution": {}})),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test]
+async fn looks_up_the_number_of_the_default_version() {
+    let wire = Wire::answering([described("3")]);
+    assert_eq!(wire.world().version(&runbook()).await.unwrap(), DocumentVersion::from_static("3"));
+    assert_eq!(wire.calls(), [call("DescribeDocument", json!({"Name": "Mend-CloseAdminPorts"}))]);
+}
+
+#[tokio::test]
+async fn remembers_a_version_for_25_seconds() {
+    let wire = Wire::answering([described("3"), described("7"), described("4")]);
+    let world = wire.world();
+    let version = async |runbook: &RunbookName| world.version(runbook).await.unwrap().to_string();
+    assert_eq!(version(&runbook()).await, "3");
+    wire.clock.advance(Duration::from_millis(24_999));
+    assert_eq!(version(&runbook()).await, "3");
+    assert_eq!(version(&RunbookName::from_static("Mend-RestoreAdminPorts")).await, "7", "each runbook by itself");
+    wire.clock.advance(Duration::from_millis(1));
+    assert_eq!(version(&runbook()).await, "4");
+}
+
+#[tokio::test]
+async fn a_failed_look_up_is_not_remembered() {
+    let wire = Wire::answering([Answer::error(400, "InvalidDocument"), described("3")]);
+    let world = wire.world();
+    let error = world.version(&runbook()).await.unwrap_err();
+    describing().stays(&error, "InvalidDocument");
+    assert_eq!(world.version(&runbook()).await.unwrap(), DocumentVersion::from_static("3"));
+}
+
+#[tokio::test]
+async fn a_version_that_is_no_number_is_refused() {
+    for answer in [described("$LATEST"), Answer::json(&json!({"Document": {}})), Answer::json(&json!({}))] {
+        let error = Wire::answering([answer]).world().version(&runbook()).await.unwrap_err();
+        describing().stays(&error, "the answer carries no default version");
+    }
+}
+
+#[tokio::test]
+async fn starts_the_plan_under_its_token() {
+    let wire = Wire::answering([started()]);
+    let (plan, incident) = (plan(), incident_id());
+    assert_eq!(wire.world().start(&start_of(&plan, &incident)).await.unwrap(), Some(ID));
+    let expected = call(
+        "StartAutomationExecution",
+        json!({
+            "DocumentName": "Mend-CloseAdminPorts",
+            "DocumentVersion": "3",
+            "ClientToken": TOKEN,
+            "Parameters": {
+                "AutomationAssumeRole": ["arn:aws:iam::123456789012:role/mend-dev-network"],
+                "Incident": [INCIDENT],
+                "Attempt": ["2"],
+                "SecurityGroupId": ["sg-0badcafe0badcafe1"],
+            },
+            "Tags": [
+                {"Key": "Application", "Value": "mend"},
+                {"Key": "mend:incident", "Value": INCIDENT},
+                {"Key": "mend:attempt", "Value": "2"},
+            ],
+        }),
+    );
+    assert_eq!(wire.calls(), [expected]);
+}
+
+#[tokio::test]
+async fn a_start_whose_token_is_taken_has_been_made_before() {
+    let wire = Wire::answering([Answer::error(400, "IdempotentParameterMismatch")]);
+    let (plan, incident) = (plan(), incident_id());
+    assert_eq!(wire.world().start(&start_of(&plan, &incident)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_start_is_judged_by_its_error() {
+    let (plan, incident) = (plan(), incident_id());
+    let start = start_of(&plan, &incident);
+    for code in [
+        "AutomationDefinitionNotFoundException",
+        "AutomationDefinitionVersionNotFoundException",
+        "InvalidAutomationExecutionParametersException",
+        "InvalidTarget",
+    ] {
+        let wire = Wire::answering([Answer::error(400, code)]);
+        starting().stays(&wire.world().start(&start).await.unwrap_err(), code);
+    }
+    let full = "AutomationExecutionLimitExceededException";
+    let wire = Wire::answering([Answer::error(400, full)]);
+    starting().is_worth_another_try(&wire.world().start(&start).await.unwrap_err(), full);
+}
+
+#[tokio::test]
+async fn a_start_without_an_execution_id_is_an_error() {
+    let (plan, incident) = (plan(), incident_id());
+    for answer in [json!({}), json!({"AutomationExecutionId": "none"})] {
+        let wire = Wire::answering([Answer::json(&answer)]);
+        let error = wire.world().start(&start_of(&plan, &incident)).await.unwrap_err();
+        starting().stays(&error, "the answer carries no execution id");
+    }
+}
+
+async fn read(execution: Value) -> Execution {
+    let wire = Wire::answering([Answer::json(&json!({"AutomationExecution": execution}))]);
+    let read = wire.world().execution(&ID).await.unwrap();
+    assert_eq!(wire.calls(), [call("GetAutomationExecution", json!({"AutomationExecutionId": EXECUTION}))]);
+    read
+}
+
+#[tokio::test]
+async fn reads_what_an_execution_says_of_itself() {
+    let list = |name: &str, value: &str| HashMap::from([(name.to_owned(), vec![value.to_owned()])]);
+    let ended = read(json!({
+        "DocumentName": "Mend-CloseAdminPorts",
+        "AutomationExecutionStatus": "Failed",
+        "Parameters": {"Attempt": ["2"]},
+        "Outputs": {"Conclude.Outcome": ["Remediated"]},
+        "ExecutionEndTime": 1_772_600_767.5,
+        "FailureMessage": "Step fails: Close",
+    }))
+    .await;
+    let expected = Execution {
+        document: "Mend-CloseAdminPorts".to_owned(),
+        status: "Failed".to_owned(),
+        parameters: list("Attempt", "2"),
+        outputs: list("Conclude.Outcome", "Remediated"),
+        ended_at: Some(Timestamp::from_milliseconds(1_772_600_767_500)),
+        failure: Some("Step fails: Close".to_owned()),
+    };
+    assert_eq!(ended, expected);
+}
+
+#[tokio::test]
+async fn an_execution_may_say_less_or_something_new() {
+    let running = read(json!({"AutomationExecutionStatus": "Dreaming"})).await;
+    let expected = Execution {
+        document: String::new(),
+        status: "Dreaming".to_owned(),
+        parameters: HashMap::new(),
+        outputs: HashMap::new(),
+        ended_at: None,
+        failure: None,
+    };
+    assert_eq!(running, expected);
+}
+
+#[tokio::test]
+async fn an_answer_without_an_execution_is_an_error() {
+    let error = Wire::answering([Answer::json(&json!({}))]).world().execution(&ID).await.unwrap_err();
+    reading().stays(&error, "the answer carries no execution");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_apart() {
+    let (plan, incident) = (plan(), incident_id());
+    describing().fails_well(async |world| world.version(&runbook()).await).await;
+    starting().fails_well(async |world| world.start(&start_of(&plan, &incident)).await).await;
+    reading().fails_well(async |world| world.execution(&ID).await).await;
+}

@@ -1,0 +1,599 @@
+use std::time::Duration;
+
+use mend_core::incident::{Resolution, State};
+use mend_core::signal::CauseState;
+use mend_responder::world::{Claim, Hold, Ledger, News, Row, Write, Written};
+use serde_json::{Value, json};
+
+use crate::failures::Operation;
+use crate::samples::{
+    EXECUTION, FINGERPRINT, INCIDENT, incident, incident_id, lease, now, outcome, row, seconds_ago, violation,
+};
+use crate::wire::{Answer, Call, TRIES, Wire, call};
+
+const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";
+const REPAIR: &str =
+    "the row was written by something else, or by a newer version: deploy that, or delete the row";
+/// The SDK's own key for the transaction: its retries are one write.
+const TOKEN: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A value in DynamoDB's notation.
+fn attribute(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({"NULL": true}),
+        Value::Bool(value) => json!({"BOOL": value}),
+        Value::Number(number) => json!({"N": number.to_string()}),
+        Value::String(text) => json!({"S": text}),
+        Value::Array(values) => json!({"L": values.iter().map(attribute).collect::<Vec<_>>()}),
+        Value::Object(_) => json!({"M": item(value)}),
+    }
+}
+
+fn item(fields: &Value) -> Value {
+    fields.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
+}
+
+fn stored_resource() -> Value {
+    json!({
+        "account": "123456789012",
+        "region": "eu-central-1",
+        "type": "AWS::EC2::SecurityGroup",
+        "id": "sg-0badcafe0badcafe1",
+    })
+}
+
+fn stored_violation() -> Value {
+    json!({
+        "kind": "signal",
+        "cause": "config-rule/restricted-ssh",
+        "resource": stored_resource(),
+        "violated": true,
+        "at": 1_772_600_707_890_i64,
+        "freshness": "live",
+    })
+}
+
+fn stored_outcome() -> Value {
+    json!({
+        "kind": "outcome",
+        "incident": INCIDENT,
+        "attempt": 2,
+        "runbook": "Mend-CloseAdminPorts",
+        "execution": EXECUTION,
+        "outcome": {"failed": "the rule came back"},
+        "ended_at": 1_772_600_762_890_i64,
+        "changes": "Removed 1 rule",
+        "before_state": r#"{"rules":[]}"#,
+    })
+}
+
+fn stored_incident() -> Value {
+    let plan = json!({
+        "runbook": "Mend-CloseAdminPorts",
+        "version": "3",
+        "role": "arn:aws:iam::123456789012:role/mend-dev-network",
+        "parameters": {"SecurityGroupId": "sg-0badcafe0badcafe1"},
+    });
+    json!({
+        "fingerprint": FINGERPRINT,
+        "generation": 1,
+        "resource": stored_resource(),
+        "problem": "open-admin-ports",
+        "route": "close-admin-ports",
+        "severity": "high",
+        "opened_at": 1_772_600_717_890_i64,
+        "evidence": "live",
+        "causes": {"config-rule/restricted-ssh": {"violated": true, "at": 1_772_600_707_890_i64}},
+        "state": {
+            "name": "remediating",
+            "attempt": {"number": 2, "plan": plan, "planned_at": 1_772_600_757_890_i64, "execution": null},
+        },
+        "finished": [{
+            "attempt": {"number": 1, "plan": plan, "planned_at": 1_772_600_717_890_i64, "execution": EXECUTION},
+            "outcome": "timed-out",
+            "ended_at": 1_772_600_747_890_i64,
+            "changes": null,
+        }],
+        "outbox": ["ops-item", "runbook", "notification/Responding"],
+        "ops_item": "oi-0123456789ab",
+        "notes": [{"at": 1_772_600_717_890_i64, "text": "Responding: restricted-ssh reports a violation"}],
+    })
+}
+
+/// [`row`], as the table holds it.
+fn stored_row() -> Value {
+    json!({
+        "pk": format!("incident#{FINGERPRINT}"),
+        "sk": "current",
+        "version": 7,
+        "settled": false,
+        "lease_holder": "request-1/7",
+        "lease_until": 1_772_600_802_890_i64,
+        "heard": {"config-rule/restricted-ssh": 1_772_600_707_890_i64},
+        "inbox": [stored_violation(), stored_outcome()],
+        "incident": stored_incident(),
+    })
+}
+
+fn stored_row_but(changes: &Value) -> Value {
+    let mut stored = stored_row();
+    for (name, value) in changes.as_object().unwrap() {
+        stored[name] = value.clone();
+    }
+    stored
+}
+
+fn key() -> Value {
+    item(&json!({"pk": format!("incident#{FINGERPRINT}"), "sk": "current"}))
+}
+
+fn attributes(row: &Value) -> Answer {
+    Answer::json(&json!({"Attributes": item(row)}))
+}
+
+fn condition_failed(old: Option<&Value>) -> Answer {
+    let fields = old.map_or(json!({}), |old| json!({"Item": item(old)}));
+    Answer::error_with(400, "ConditionalCheckFailedException", fields)
+}
+
+fn claim(news: &Value, teller: &str, at: i64, condition: &str) -> Call {
+    call(
+        "UpdateItem",
+        json!({
+            "TableName": "mend-dev-ledger",
+            "Key": key(),
+            "UpdateExpression":
+                "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
+                 lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#teller": teller},
+            "ExpressionAttributeValues": item(&json!({
+                ":none": [],
+                ":news": [news],
+                ":holder": "request-1/7",
+                ":until": 1_772_600_802_890_i64,
+                ":now": 1_772_600_767_890_i64,
+                ":at": at,
+                ":false": false,
+                ":one": 1,
+            })),
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }),
+    )
+}
+
+const CLAIMABLE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now) AND \
+    (attribute_not_exists(settled) OR settled = :false \
+     OR attribute_not_exists(heard.#teller) OR heard.#teller < :at)";
+
+#[tokio::test]
+async fn a_violation_claims_its_row_or_makes_it() {
+    let wire = Wire::answering([attributes(&stored_row())]);
+    let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
+    assert_eq!(claimed, Claim::Mine(row()));
+    let expected = claim(&stored_violation(), "config-rule/restricted-ssh", 1_772_600_707_890, CLAIMABLE);
+    assert_eq!(wire.calls(), [expected]);
+}
+
+#[tokio::test]
+async fn the_first_claim_of_all_finds_nothing_but_its_own_news() {
+    let new = json!({
+        "pk": format!("incident#{FINGERPRINT}"),
+        "sk": "current",
+        "version": 1,
+        "settled": false,
+        "lease_holder": "request-1/7",
+        "lease_until": 1_772_600_802_890_i64,
+        "inbox": [stored_violation()],
+    });
+    let wire = Wire::answering([attributes(&new)]);
+    let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
+    let expected = Row {
+        version: 1,
+        lease: Some(lease()),
+        incident: None,
+        inbox: vec![violation()],
+        heard: std::collections::BTreeMap::new(),
+    };
+    assert_eq!(claimed, Claim::Mine(expected));
+}
+
+#[tokio::test]
+async fn what_opens_no_incident_claims_only_a_row_that_is_there() {
+    let there = format!("{CLAIMABLE} AND attribute_exists(pk)");
+    let mut clear = violation();
+    let News::Signal(signal) = &mut clear else { unreachable!() };
+    signal.state = CauseState::Clear;
+    let mut stored_clear = stored_violation();
+    stored_clear["violated"] = json!(false);
+    for (news, stored, teller, at) in [
+        (clear, stored_clear, "config-rule/restricted-ssh", 1_772_600_707_890),
+        (News::Outcome(outcome()), stored_outcome(), "attempt/1/2", 1_772_600_762_890),
+    ] {
+        let wire = Wire::answering([condition_failed(None)]);
+        let claimed = wire.world().claim(&FINGERPRINT, &news, &lease(), now()).await.unwrap();
+        assert_eq!(claimed, Claim::Nothing);
+        assert_eq!(wire.calls(), [claim(&stored, teller, at, &there)]);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_fails_says_why_from_the_row_that_is_there() {
+    let at = now().milliseconds();
+    let held_by = |holder: &str, until: i64| {
+        let stored = stored_row_but(&json!({"lease_holder": holder, "lease_until": until}));
+        let mut row = row();
+        row.lease.as_mut().unwrap().holder = holder.to_owned();
+        row.lease.as_mut().unwrap().until = mend_core::time::Timestamp::from_milliseconds(until);
+        (stored, row)
+    };
+    let (others, others_row) = held_by("request-2/9", at + 1);
+    let (lapsed, lapsed_row) = held_by("request-2/9", at);
+    let (own, own_row) = held_by("request-1/7", at + 35_000);
+    let mut at_rest = stored_row();
+    at_rest.as_object_mut().unwrap().retain(|name, _| !name.starts_with("lease_"));
+    let at_rest_row = Row { lease: None, ..row() };
+    for (old, expected) in [
+        (others, Claim::Busy(others_row)),
+        // It was at rest already when the lease ran out.
+        (lapsed, Claim::Known(lapsed_row)),
+        // The answer to this claim was lost, and the SDK tried again.
+        (own, Claim::Mine(own_row)),
+        (at_rest, Claim::Known(at_rest_row)),
+    ] {
+        let wire = Wire::answering([condition_failed(Some(&old))]);
+        let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
+        assert_eq!(claimed, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_is_lost_is_found_to_have_been_made() {
+    let wire = Wire::answering([Answer::error(500, "InternalServerError"), condition_failed(Some(&stored_row()))]);
+    let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
+    assert_eq!(claimed, Claim::Mine(row()));
+}
+
+#[tokio::test]
+async fn news_is_left_with_the_holder_of_the_row() {
+    let wire = Wire::answering([Answer::json(&json!({})), condition_failed(None)]);
+    let world = wire.world();
+    assert!(world.append(&FINGERPRINT, &violation(), "request-2/9", now()).await.unwrap());
+    assert!(!world.append(&FINGERPRINT, &violation(), "request-2/9", now()).await.unwrap(), "not held any more");
+    let append = call(
+        "UpdateItem",
+        json!({
+            "TableName": "mend-dev-ledger",
+            "Key": key(),
+            "UpdateExpression":
+                "SET inbox = list_append(if_not_exists(inbox, :none), :news) ADD version :one",
+            "ConditionExpression": "lease_holder = :holder AND lease_until > :now",
+            "ExpressionAttributeValues": item(&json!({
+                ":none": [],
+                ":news": [stored_violation()],
+                ":holder": "request-2/9",
+                ":now": 1_772_600_767_890_i64,
+                ":one": 1,
+            })),
+        }),
+    );
+    assert_eq!(wire.calls(), [append.clone(), append]);
+}
+
+#[tokio::test]
+async fn reads_the_row_as_it_is_now() {
+    let wire = Wire::answering([Answer::json(&json!({"Item": item(&stored_row())})), Answer::json(&json!({}))]);
+    let world = wire.world();
+    assert_eq!(world.read(&FINGERPRINT).await.unwrap(), Some(row()));
+    assert_eq!(world.read(&FINGERPRINT).await.unwrap(), None);
+    let get = call("GetItem", json!({"TableName": "mend-dev-ledger", "Key": key(), "ConsistentRead": true}));
+    assert_eq!(wire.calls(), [get.clone(), get]);
+}
+
+fn write_of(row: &Row) -> Write<'_> {
+    Write { fingerprint: &FINGERPRINT, row, hold: Hold::Unchanged, before_state: None, history: None }
+}
+
+fn put_row(stored: &Value, replaced: u64) -> Value {
+    json!({"Put": {
+        "TableName": "mend-dev-ledger",
+        "Item": item(stored),
+        "ConditionExpression": "version = :replaced",
+        "ExpressionAttributeValues": item(&json!({":replaced": replaced})),
+    }})
+}
+
+fn transaction(items: &[Value]) -> Call {
+    call("TransactWriteItems", json!({"TransactItems": items, "ClientRequestToken": TOKEN}))
+}
+
+/// The resource's key in the ledger: half a SHA-256 over account, Region, type and id.
+const RESOURCE: &str = "resource#575f6d706f3da375f0c816033eeee307";
+
+#[tokio::test]
+async fn a_write_replaces_the_version_that_was_read() {
+    let row = row();
+    let wire = Wire::answering([Answer::json(&json!({}))]);
+    assert_eq!(wire.world().write(&write_of(&row)).await.unwrap(), Written::Version(8));
+    assert_eq!(wire.calls(), [transaction(&[put_row(&stored_row_but(&json!({"version": 8})), 7)])]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_at_rest_says_so() {
+    let mut row = Row { lease: None, inbox: Vec::new(), ..row() };
+    row.incident.as_mut().unwrap().outbox.clear();
+    let mut stored = stored_row_but(&json!({"version": 8, "settled": true, "inbox": []}));
+    stored["incident"]["outbox"] = json!([]);
+    stored.as_object_mut().unwrap().retain(|name, _| !name.starts_with("lease_"));
+    let wire = Wire::answering([Answer::json(&json!({}))]);
+    wire.world().write(&write_of(&row)).await.unwrap();
+    assert_eq!(wire.calls(), [transaction(&[put_row(&stored, 7)])]);
+}
+
+#[tokio::test]
+async fn a_row_with_anything_left_to_do_is_not_at_rest() {
+    let at_rest = {
+        let mut row = Row { lease: None, inbox: Vec::new(), ..row() };
+        row.incident.as_mut().unwrap().outbox.clear();
+        row
+    };
+    let held = Row { lease: Some(lease()), ..at_rest.clone() };
+    let with_news = Row { inbox: vec![violation()], ..at_rest.clone() };
+    let with_effects = Row { incident: Some(incident()), ..at_rest };
+    for row in [held, with_news, with_effects] {
+        let wire = Wire::answering([Answer::json(&json!({}))]);
+        wire.world().write(&write_of(&row)).await.unwrap();
+        let written = &wire.calls()[0].body["TransactItems"][0]["Put"]["Item"]["settled"];
+        assert_eq!(written, &json!({"BOOL": false}), "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_incident_is_kept_for_90_days() {
+    let mut row = row();
+    row.incident.as_mut().unwrap().state =
+        State::Resolved { at: seconds_ago(1), proved_at: seconds_ago(2), how: Resolution::Remediated };
+    let mut stored = stored_row_but(&json!({"version": 8, "expires_at": 1_772_600_766 + 90 * 86_400}));
+    stored["incident"]["state"] = json!({
+        "name": "resolved",
+        "at": 1_772_600_766_890_i64,
+        "proved_at": 1_772_600_765_890_i64,
+        "how": "remediated",
+    });
+    let wire = Wire::answering([Answer::json(&json!({}))]);
+    wire.world().write(&write_of(&row)).await.unwrap();
+    assert_eq!(wire.calls(), [transaction(&[put_row(&stored, 7)])]);
+}
+
+#[tokio::test]
+async fn a_resource_is_held_and_given_back_together_with_the_row() {
+    let row = row();
+    let ours = json!({":incident": {"S": INCIDENT}});
+    let take = json!({"Put": {
+        "TableName": "mend-dev-ledger",
+        "Item": item(&json!({"pk": RESOURCE, "sk": "hold", "incident": INCIDENT})),
+        "ConditionExpression": "attribute_not_exists(pk) OR incident = :incident",
+        "ExpressionAttributeValues": ours,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }});
+    let release = json!({"Delete": {
+        "TableName": "mend-dev-ledger",
+        "Key": item(&json!({"pk": RESOURCE, "sk": "hold"})),
+        "ConditionExpression": "attribute_not_exists(pk) OR incident = :incident",
+        "ExpressionAttributeValues": ours,
+    }});
+    for (hold, expected) in [(Hold::Take, take), (Hold::Release, release)] {
+        let wire = Wire::answering([Answer::json(&json!({}))]);
+        let written = wire.world().write(&Write { hold, ..write_of(&row) }).await.unwrap();
+        assert_eq!(written, Written::Version(8));
+        let put = put_row(&stored_row_but(&json!({"version": 8})), 7);
+        assert_eq!(wire.calls(), [transaction(&[put, expected])]);
+    }
+}
+
+#[tokio::test]
+async fn before_state_and_history_are_kept_together_with_the_row() {
+    let (row, report, ended) = (row(), outcome(), incident());
+    let before_state = json!({"Put": {
+        "TableName": "mend-dev-ledger",
+        "Item": item(&json!({
+            "pk": format!("execution#{EXECUTION}"),
+            "sk": "before-state",
+            "incident": INCIDENT,
+            "attempt": 2,
+            "runbook": "Mend-CloseAdminPorts",
+            "before_state": r#"{"rules":[]}"#,
+            "expires_at": 1_772_600_767 + 365 * 86_400,
+        })),
+    }});
+    let history = json!({"Put": {
+        "TableName": "mend-dev-ledger",
+        "Item": item(&json!({
+            "pk": format!("incident#{FINGERPRINT}"),
+            "sk": "generation#0000000001",
+            "incident": stored_incident(),
+            "expires_at": 1_772_600_767 + 90 * 86_400,
+        })),
+    }});
+    let wire = Wire::answering([Answer::json(&json!({}))]);
+    let write = Write { before_state: Some(&report), history: Some(&ended), ..write_of(&row) };
+    wire.world().write(&write).await.unwrap();
+    let put = put_row(&stored_row_but(&json!({"version": 8})), 7);
+    assert_eq!(wire.calls(), [transaction(&[put, before_state, history])]);
+}
+
+/// Each reason is a code, and the item that was in the way.
+fn cancelled(reasons: &[(&str, Option<Value>)]) -> Answer {
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|(code, old)| match old {
+            Some(old) => json!({"Code": code, "Item": item(old)}),
+            None => json!({"Code": code}),
+        })
+        .collect();
+    Answer::error_with(400, "TransactionCanceledException", json!({"CancellationReasons": reasons}))
+}
+
+#[tokio::test]
+async fn a_write_that_comes_too_late_is_overtaken() {
+    let row = row();
+    for reasons in [
+        [("ConditionalCheckFailed", None), ("None", None)],
+        [("TransactionConflict", None), ("None", None)],
+        [("ConditionalCheckFailed", None), ("ConditionalCheckFailed", Some(hold_of("f-2")))],
+    ] {
+        let wire = Wire::answering([cancelled(&reasons)]);
+        let write = Write { hold: Hold::Take, ..write_of(&row) };
+        assert_eq!(wire.world().write(&write).await.unwrap(), Written::Overtaken, "{reasons:?}");
+        assert_eq!(wire.operations(), ["TransactWriteItems"]);
+    }
+}
+
+fn hold_of(incident: &str) -> Value {
+    json!({"pk": RESOURCE, "sk": "hold", "incident": incident})
+}
+
+#[tokio::test]
+async fn a_resource_that_another_incident_holds_is_told_with_its_holder() {
+    let row = row();
+    let mut other = incident_id();
+    other.generation = other.generation.next();
+    let wire = Wire::answering([cancelled(&[
+        ("None", None),
+        ("ConditionalCheckFailed", Some(hold_of(&other.to_string()))),
+    ])]);
+    let write = Write { hold: Hold::Take, ..write_of(&row) };
+    assert_eq!(wire.world().write(&write).await.unwrap(), Written::ResourceHeld(other));
+}
+
+fn writing() -> Operation<'static> {
+    Operation {
+        attempted: "write incident 0123456789abcdef0123456789abcdef to the ledger",
+        remedy: REMEDY,
+        success: Answer::json(&json!({})),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_met_another_or_was_throttled_is_tried_again() {
+    let row = row();
+    let write = Write { hold: Hold::Take, ..write_of(&row) };
+    for reasons in [
+        [("None", None), ("TransactionConflict", None)],
+        [("None", None), ("ThrottlingError", None)],
+        [("ThrottlingError", None), ("None", None)],
+        [("ProvisionedThroughputExceeded", None), ("None", None)],
+    ] {
+        let wire = Wire::answering([cancelled(&reasons), Answer::json(&json!({}))]);
+        assert_eq!(wire.world().write(&write).await.unwrap(), Written::Version(8), "{reasons:?}");
+        let calls = wire.calls();
+        assert_eq!(calls[0], calls[1], "the same transaction under the same token");
+
+        let wire = Wire::answering(vec![cancelled(&reasons); TRIES as usize]);
+        let error = wire.world().write(&write).await.unwrap_err();
+        writing().is_worth_another_try(&error, "TransactionCanceledException");
+        assert_eq!(wire.calls().len(), TRIES as usize, "{reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_can_never_succeed_is_final() {
+    let row = row();
+    for reasons in [
+        [("ValidationError", None), ("None", None)],
+        [("None", None), ("ItemCollectionSizeLimitExceeded", None)],
+        // The holder is not understood.
+        [("None", None), ("ConditionalCheckFailed", Some(hold_of("somebody")))],
+    ] {
+        let wire = Wire::answering([cancelled(&reasons)]);
+        let error = wire.world().write(&Write { hold: Hold::Take, ..write_of(&row) }).await.unwrap_err();
+        writing().stays(&error, "TransactionCanceledException");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_met_a_transaction_is_tried_again() {
+    let claiming = Operation {
+        attempted: "claim incident 0123456789abcdef0123456789abcdef in the ledger",
+        remedy: REMEDY,
+        success: attributes(&stored_row()),
+        failure: Answer::error,
+    };
+    let conflict = || Answer::error(400, "TransactionConflictException");
+    let wire = Wire::answering([conflict(), attributes(&stored_row())]);
+    let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
+    assert_eq!(claimed, Claim::Mine(row()));
+
+    let wire = Wire::answering(vec![conflict(); TRIES as usize]);
+    let error = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap_err();
+    claiming.is_worth_another_try(&error, "TransactionConflictException");
+    assert_eq!(wire.calls().len(), TRIES as usize);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_understood_stops_its_incident() {
+    let broken = |path: &[&str], value: Value| {
+        let mut stored = stored_row();
+        *path.iter().fold(&mut stored, |place, name| &mut place[*name]) = value;
+        stored
+    };
+    let read = Operation {
+        attempted: "read incident 0123456789abcdef0123456789abcdef from the ledger",
+        remedy: REPAIR,
+        success: Answer::json(&json!({})),
+        failure: Answer::error,
+    };
+    for (stored, cause) in [
+        (broken(&["version"], json!("seven")), "a field is missing or has another type"),
+        (broken(&["incident"], json!({})), "a field is missing or has another type"),
+        (broken(&["incident", "state", "name"], json!("asleep")), "a field is missing or has another type"),
+        (broken(&["incident", "generation"], json!(0)), "a field is missing or has another type"),
+        (broken(&["incident", "resource", "id"], json!("{{ x }}")), "a resource id must be"),
+        (broken(&["incident", "fingerprint"], json!("fp")), "a fingerprint must be 32 hexadecimal digits"),
+        (broken(&["incident", "severity"], json!("awful")), "must be one of low, medium, high, critical"),
+        (broken(&["incident", "causes"], json!({"rumour/x": {"violated": true, "at": 1}})), "a cause must be"),
+        (broken(&["incident", "outbox"], json!(["fax"])), "an effect is not one of the known ones: fax"),
+        (broken(&["incident", "outbox"], json!(["event/Exploded"])), "event/Exploded"),
+        (broken(&["inbox"], json!([{"kind": "rumour"}])), "a field is missing or has another type"),
+    ] {
+        let wire = Wire::answering([Answer::json(&json!({"Item": item(&stored)}))]);
+        let error = wire.world().read(&FINGERPRINT).await.unwrap_err();
+        read.stays(&error, cause);
+    }
+    let claiming =
+        Operation { attempted: "claim incident 0123456789abcdef0123456789abcdef in the ledger", ..read };
+    let stored = broken(&["inbox"], json!([{"kind": "rumour"}]));
+    for answer in [attributes(&stored), condition_failed(Some(&stored))] {
+        let wire = Wire::answering([answer]);
+        let error = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap_err();
+        claiming.stays(&error, "a field is missing or has another type");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_apart() {
+    let operation = |attempted, success| Operation { attempted, remedy: REMEDY, success, failure: Answer::error };
+    operation("claim incident 0123456789abcdef0123456789abcdef in the ledger", attributes(&stored_row()))
+        .fails_well(async |world| world.claim(&FINGERPRINT, &violation(), &lease(), now()).await)
+        .await;
+    operation("leave news in the inbox of incident 0123456789abcdef0123456789abcdef", Answer::json(&json!({})))
+        .fails_well(async |world| world.append(&FINGERPRINT, &violation(), "request-2/9", now()).await)
+        .await;
+    operation("read incident 0123456789abcdef0123456789abcdef from the ledger", Answer::json(&json!({})))
+        .fails_well(async |world| world.read(&FINGERPRINT).await)
+        .await;
+    writing().fails_well(async |world| world.write(&write_of(&row())).await).await;
+}
+
+#[tokio::test]
+async fn expiry_counts_from_the_write() {
+    let (row, report) = (row(), outcome());
+    let wire = Wire::answering([Answer::json(&json!({}))]);
+    wire.clock.advance(Duration::from_secs(100));
+    let write = Write { before_state: Some(&report), ..write_of(&row) };
+    wire.world().write(&write).await.unwrap();
+    let kept = &wire.calls()[0].body["TransactItems"][1]["Put"]["Item"]["expires_at"];
+    assert_eq!(kept, &attribute(&json!(1_772_600_867 + 365 * 86_400)));
+}

@@ -1,0 +1,19 @@
+//! The responder's world against the wire: what each operation sends to AWS, field by field, and what
+//! becomes of AWS's answers. The SDK is the real one, with its retries; its pauses cost no time.
+
+#[cfg(test)]
+mod automation;
+#[cfg(test)]
+mod event_bus;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod switches;
+#[cfg(test)]
+mod topic;
+#[cfg(test)]
+mod wire;
