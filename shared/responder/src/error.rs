@@ -77,6 +77,12 @@ pub enum ResponseError {
         /// The incident's fingerprint.
         fingerprint: String,
     },
+    /// An earlier try of the same invocation holds the incident, and has probably died.
+    #[error("an earlier try of this invocation holds incident {fingerprint}; the next one carries on from it")]
+    EarlierTry {
+        /// The incident's fingerprint.
+        fingerprint: String,
+    },
     /// Writers got in each other's way too often.
     #[error("the incident's row changed under every write; the next try carries on")]
     Contention,

@@ -2,7 +2,7 @@
 
 mod account;
 
-use account::{Account, Call, Fault, at, clear, deliver, deliver_until_answered, ended, violated};
+use account::{Account, Call, Fault, at, clear, deliver, deliver_as, deliver_until_answered, ended, violated};
 use mend_core::decision::{Reason, Verdict};
 use mend_core::incident::{Outcome, State};
 use mend_core::mode::Mode;
@@ -253,6 +253,39 @@ fn a_repetition_during_the_work_leaves_it_alone() {
     });
     answered(&account, Mode::Enforce, &violated("ssh", 90));
     assert_eq!((account.executions.borrow().len(), account.ops_items.borrow().len()), (1, 1));
+}
+
+#[test]
+fn a_retry_that_comes_while_its_dead_first_try_holds_the_lease_comes_again() {
+    let account = Account::new();
+    account.fail(5, Fault::CrashBefore);
+    assert!(deliver_as("one", &account, Mode::Enforce, &violated("ssh", 90)).is_none());
+    account.pass(1);
+    // Lambda retries after an error of its own within seconds. Answering would end the event.
+    let error = deliver_as("one", &account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    assert!(matches!(error, ResponseError::EarlierTry { .. }), "{error}");
+    account.pass(60);
+    deliver_as("one", &account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap();
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn a_repair_that_is_broken_again_before_its_outcome_is_heard_is_repaired_again() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(10);
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    // While the outcome is taken in, the rule reports that it is open again.
+    account.interrupt(1, |account| {
+        deliver(account, Mode::Enforce, &violated("ssh", 106)).unwrap().unwrap();
+    });
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(account.the_incident().id.generation.number(), 2);
+    account.pass(10);
+    let outcome = ended(&account, Outcome::Remediated, 115);
+    assert_eq!(answered(&account, Mode::Enforce, &outcome).decision, Verdict::Resolve);
+    assert_eq!(account.executions.borrow().len(), 2);
+    assert!(account.holds.borrow().is_empty());
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl HandlerError {
             Self::Response(ResponseError::EffectsLeft { .. }) => "EffectsLeft",
             Self::Response(ResponseError::OutOfTime { .. }) => "OutOfTime",
             Self::Response(ResponseError::LeaseLost { .. }) => "LeaseLost",
+            Self::Response(ResponseError::EarlierTry { .. }) => "EarlierTry",
             Self::Response(ResponseError::Contention) => "Contention",
         }
     }

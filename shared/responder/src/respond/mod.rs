@@ -106,6 +106,9 @@ impl<'a, W: World> Responder<'a, W> {
                 Claim::Mine(row) => return self.carry(Held::new(self.world, fingerprint, lease, row)).await,
                 Claim::Known(row) => return Ok(ignore(Reason::AlreadyKnown, row.incident.as_ref())),
                 Claim::Nothing => return Ok(ignore(nobody_listens(news), None)),
+                Claim::Busy(row) if self.holds(&row) => {
+                    return Err(ResponseError::EarlierTry { fingerprint: fingerprint.to_string() });
+                }
                 Claim::Busy(row) if row.knows(&news) => {
                     return Ok(ignore(Reason::AlreadyKnown, row.incident.as_ref()));
                 }
@@ -116,6 +119,12 @@ impl<'a, W: World> Responder<'a, W> {
             }
         }
         Err(ResponseError::Contention)
+    }
+
+    /// Whether a try of this very invocation holds the row. Lambda's retries keep the request id.
+    fn holds(&self, row: &Row) -> bool {
+        let holder = row.lease.as_ref().and_then(|lease| lease.holder.split_once('/'));
+        holder.is_some_and(|(id, _)| id == self.invocation.id)
     }
 
     /// Leaves news with the holder of a busy row. `false`: it is no longer held.

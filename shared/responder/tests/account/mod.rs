@@ -68,6 +68,7 @@ type Interruption = Box<dyn FnOnce(&Account)>;
 #[derive(Default)]
 pub(crate) struct Account {
     now: Cell<i64>,
+    invocations: Cell<u32>,
     /// Every call, in order.
     pub(crate) calls: RefCell<Vec<Call>>,
     faults: RefCell<HashMap<usize, Fault>>,
@@ -234,7 +235,9 @@ impl Ledger for Account {
                 let key = resource_key(&incident.resource);
                 match (write.hold, holds.get(&key)) {
                     (Hold::Unchanged, _) => {}
-                    (Hold::Take | Hold::Release, Some(holder)) if *holder != incident.id => {
+                    (Hold::Take | Hold::Release, Some(holder))
+                        if holder.fingerprint != incident.id.fingerprint =>
+                    {
                         return Ok(Written::ResourceHeld(holder.clone()));
                     }
                     (Hold::Take, _) => {
@@ -419,8 +422,19 @@ pub(crate) fn ended(account: &Account, outcome: Outcome, seconds: i64) -> News {
 
 /// One invocation, as Lambda would make it. `None`: the function died.
 pub(crate) fn deliver(account: &Account, mode: Mode, news: &News) -> Option<Result<Answer, ResponseError>> {
+    account.invocations.set(account.invocations.get() + 1);
+    deliver_as(&format!("invocation-{}", account.invocations.get()), account, mode, news)
+}
+
+/// The same under a request id of one's own: Lambda's retries keep it.
+pub(crate) fn deliver_as(
+    request_id: &str,
+    account: &Account,
+    mode: Mode,
+    news: &News,
+) -> Option<Result<Answer, ResponseError>> {
     let (policy, stack) = (policy(), stack(mode));
-    let invocation = Invocation { id: "5c7f".to_owned(), deadline: at(account.now.get() + 30) };
+    let invocation = Invocation { id: request_id.to_owned(), deadline: at(account.now.get() + 30) };
     let responder = Responder::new(account, &policy, &stack, &invocation);
     let response = async {
         match news.clone() {
