@@ -38,19 +38,23 @@ impl<C> OpsCenter for Aws<C> {
             .set_tags(Some(vec![tag.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?]))
             .send()
             .await;
-        let id = match answer {
-            Ok(answer) => answer.ops_item_id,
+        let (id, is_in_step) = match answer {
+            // It begins open. A start brings it further by itself; of an incident that is over, nothing more comes.
+            Ok(answer) => (answer.ops_item_id, content.status != OpsItemStatus::Resolved),
             Err(error) => match error.as_service_error() {
+                // Created before a crash, by an earlier state of the incident.
                 Some(CreateOpsItemError::OpsItemAlreadyExistsException(existing)) => {
-                    let id = ops_item_id(existing.ops_item_id.as_deref(), attempted)?;
-                    // Created before a crash, by an earlier state of the incident.
-                    self.update(&id, content).await?;
-                    return Ok(id);
+                    (existing.ops_item_id.clone(), false)
                 }
                 _ => return Err(failure(attempted(), REMEDY, error)),
             },
         };
-        ops_item_id(id.as_deref(), attempted)
+        let id = id.and_then(|id| OpsItemId::new(id).ok());
+        let id = id.ok_or_else(|| CallError::lasting(attempted(), REMEDY, NoId))?;
+        if !is_in_step {
+            self.update(&id, content).await?;
+        }
+        Ok(id)
     }
 
     async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<(), CallError> {
@@ -73,10 +77,6 @@ impl<C> OpsCenter for Aws<C> {
             .map_err(|error| failure(format!("update the OpsItem {id}"), REMEDY, error))?;
         Ok(())
     }
-}
-
-fn ops_item_id(id: Option<&str>, attempted: impl FnOnce() -> String) -> Result<OpsItemId, CallError> {
-    id.and_then(|id| OpsItemId::new(id).ok()).ok_or_else(|| CallError::lasting(attempted(), REMEDY, NoId))
 }
 
 fn data(content: &OpsItemContent, wanted: impl Fn(&str) -> bool) -> HashMap<String, OpsItemDataValue> {

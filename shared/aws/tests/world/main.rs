@@ -10,6 +10,8 @@ mod failures;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod ops_center;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod switches;

@@ -1,0 +1,171 @@
+use std::collections::BTreeMap;
+
+use mend_core::automation::OpsItemId;
+use mend_core::policy::{Category, Severity};
+use mend_core::report::{OperationalValue, OpsItemContent, OpsItemStatus};
+use mend_responder::world::OpsCenter;
+use serde_json::{Value, json};
+
+use crate::failures::Operation;
+use crate::wire::{Answer, Call, Wire, call};
+
+const REMEDY: &str = "check that OpsCenter is set up, that its quota is not used up, and that the function's role may write OpsItems";
+const ID: OpsItemId = OpsItemId::from_static("oi-0123456789ab");
+
+fn content(status: OpsItemStatus) -> OpsItemContent {
+    OpsItemContent {
+        title: "SSH is open: sg-1".to_owned(),
+        description: "**SSH is open**".to_owned(),
+        severity: Severity::High,
+        category: Category::Security,
+        status,
+        operational_data: BTreeMap::from([
+            ("/aws/dedup".to_owned(), OperationalValue::Searchable(r#"{"dedupString":"mend/1"}"#.to_owned())),
+            ("mend/incident".to_owned(), OperationalValue::Searchable("i-1".to_owned())),
+            ("mend/timeline".to_owned(), OperationalValue::Plain("10:00 Observed".to_owned())),
+        ]),
+    }
+}
+
+fn creation() -> Call {
+    call(
+        "CreateOpsItem",
+        json!({
+            "Source": "Mend",
+            "Title": "SSH is open: sg-1",
+            "Description": "**SSH is open**",
+            "Severity": "2",
+            "Category": "Security",
+            "OperationalData": {
+                "/aws/dedup": {"Type": "SearchableString", "Value": r#"{"dedupString":"mend/1"}"#},
+                "mend/incident": {"Type": "SearchableString", "Value": "i-1"},
+                "mend/timeline": {"Type": "String", "Value": "10:00 Observed"},
+            },
+            "Tags": [{"Key": "Application", "Value": "mend"}],
+        }),
+    )
+}
+
+/// The dedup string cannot be changed, so it is not sent.
+fn update(status: &str) -> Call {
+    call(
+        "UpdateOpsItem",
+        json!({
+            "OpsItemId": ID,
+            "Title": "SSH is open: sg-1",
+            "Description": "**SSH is open**",
+            "Severity": "2",
+            "Category": "Security",
+            "Status": status,
+            "OperationalData": {
+                "mend/incident": {"Type": "SearchableString", "Value": "i-1"},
+                "mend/timeline": {"Type": "String", "Value": "10:00 Observed"},
+            },
+        }),
+    )
+}
+
+fn created() -> Answer {
+    Answer::json(&json!({"OpsItemId": ID}))
+}
+
+fn done() -> Answer {
+    Answer::json(&json!({}))
+}
+
+fn exists(id: &Value) -> Answer {
+    Answer::error_with(400, "OpsItemAlreadyExistsException", json!({"Message": "dedup", "OpsItemId": id}))
+}
+
+fn creating() -> Operation<'static> {
+    Operation {
+        attempted: "create the OpsItem \"SSH is open: sg-1\"",
+        remedy: REMEDY,
+        success: created(),
+        failure: Answer::error,
+    }
+}
+
+fn updating() -> Operation<'static> {
+    Operation {
+        attempted: "update the OpsItem oi-0123456789ab",
+        remedy: REMEDY,
+        success: done(),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test]
+async fn creates_an_ops_item() {
+    let wire = Wire::answering([created()]);
+    assert_eq!(wire.world().create(&content(OpsItemStatus::Open)).await.unwrap(), ID);
+    assert_eq!(wire.calls(), [creation()]);
+}
+
+#[tokio::test]
+async fn an_ops_item_of_an_attempt_under_way_begins_open() {
+    let wire = Wire::answering([created()]);
+    assert_eq!(wire.world().create(&content(OpsItemStatus::InProgress)).await.unwrap(), ID);
+    assert_eq!(wire.calls(), [creation()]);
+}
+
+#[tokio::test]
+async fn an_ops_item_that_comes_after_the_end_is_closed_at_once() {
+    let wire = Wire::answering([created(), done()]);
+    assert_eq!(wire.world().create(&content(OpsItemStatus::Resolved)).await.unwrap(), ID);
+    assert_eq!(wire.calls(), [creation(), update("Resolved")]);
+}
+
+#[tokio::test]
+async fn an_ops_item_that_exists_is_found_and_brought_in_step() {
+    let wire = Wire::answering([exists(&json!(ID)), done()]);
+    assert_eq!(wire.world().create(&content(OpsItemStatus::InProgress)).await.unwrap(), ID);
+    assert_eq!(wire.calls(), [creation(), update("InProgress")]);
+}
+
+#[tokio::test]
+async fn an_ops_item_that_exists_and_cannot_be_updated_is_not_taken_for_done() {
+    let wire = Wire::answering([exists(&json!(ID)), Answer::error(400, "OpsItemConflictException")]);
+    let error = wire.world().create(&content(OpsItemStatus::Open)).await.unwrap_err();
+    updating().is_worth_another_try(&error, "OpsItemConflictException");
+}
+
+#[tokio::test]
+async fn an_answer_without_an_id_is_an_error() {
+    for answer in [done(), Answer::json(&json!({"OpsItemId": "oi-{{x}}"})), exists(&Value::Null)] {
+        let wire = Wire::answering([answer]);
+        let error = wire.world().create(&content(OpsItemStatus::Open)).await.unwrap_err();
+        creating().stays(&error, "the answer carries no OpsItem id");
+    }
+}
+
+#[tokio::test]
+async fn updates_an_ops_item() {
+    for (status, name) in [
+        (OpsItemStatus::Open, "Open"),
+        (OpsItemStatus::InProgress, "InProgress"),
+        (OpsItemStatus::Resolved, "Resolved"),
+    ] {
+        let wire = Wire::answering([done()]);
+        wire.world().update(&ID, &content(status)).await.unwrap();
+        assert_eq!(wire.calls(), [update(name)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_apart() {
+    creating().fails_well(async |world| world.create(&content(OpsItemStatus::Open)).await).await;
+    updating().fails_well(async |world| world.update(&ID, &content(OpsItemStatus::Open)).await).await;
+    for (code, operation) in
+        [("OpsItemLimitExceededException", creating()), ("OpsItemNotFoundException", updating())]
+    {
+        let wire = Wire::answering([Answer::error(400, code)]);
+        let world = wire.world();
+        let error = if operation.attempted.starts_with("create") {
+            world.create(&content(OpsItemStatus::Open)).await.unwrap_err()
+        } else {
+            world.update(&ID, &content(OpsItemStatus::Open)).await.unwrap_err()
+        };
+        operation.stays(&error, code);
+    }
+}
