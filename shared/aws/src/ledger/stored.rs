@@ -584,3 +584,6 @@ fn effect(word: &str) -> Result<Effect, NotUnderstood> {
         .find(|effect| effect_word(*effect) == word)
         .ok_or_else(|| NotUnderstood::Effect(word.chars().take(40).collect()))
 }
+
+#[cfg(test)]
+mod tests;

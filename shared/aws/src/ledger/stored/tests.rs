@@ -1,0 +1,231 @@
+//! Whatever the core can hold survives its storage.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use mend_core::policy::Severity;
+use mend_core::signal::{Cause, ConfigRuleName};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+/// Text of a type that checks it.
+fn text<T: std::fmt::Debug>(
+    pattern: &'static str,
+    new: impl Fn(String) -> Result<T, InvalidText>,
+) -> impl Strategy<Value = T> {
+    pattern.prop_map(move |text| new(text).unwrap())
+}
+
+/// Text that people or runbooks wrote.
+fn words() -> impl Strategy<Value = String> {
+    any::<String>()
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_milliseconds)
+}
+
+fn attempt_number() -> impl Strategy<Value = AttemptNumber> {
+    any::<NonZeroU8>().prop_map(AttemptNumber::new)
+}
+
+fn runbook() -> impl Strategy<Value = RunbookName> {
+    text("Mend-[a-zA-Z0-9]{1,123}", RunbookName::new)
+}
+
+fn execution() -> impl Strategy<Value = ExecutionId> {
+    text("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", ExecutionId::new)
+}
+
+fn cause_word() -> impl Strategy<Value = CauseState> {
+    select(&[CauseState::Violated, CauseState::Clear][..])
+}
+
+fn freshness() -> impl Strategy<Value = Freshness> {
+    select(&[Freshness::Live, Freshness::Replayed, Freshness::Stale][..])
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    text("[a-zA-Z0-9._:/@+=,#() -]{1,128}", ConfigRuleName::new).prop_map(Cause::ConfigRule)
+}
+
+fn any_effect() -> impl Strategy<Value = Effect> {
+    let change = || select(&Change::ALL[..]);
+    prop_oneof![
+        Just(Effect::OpsItem),
+        Just(Effect::Runbook),
+        change().prop_map(Effect::Notification),
+        change().prop_map(Effect::Event),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Remediated),
+        Just(Outcome::AlreadyCompliant),
+        words().prop_map(Outcome::Failed),
+        Just(Outcome::TimedOut),
+    ]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    let how = select(&[Resolution::Remediated, Resolution::AlreadyCompliant, Resolution::Cleared][..]);
+    prop_oneof![
+        Just(State::Open),
+        plan().prop_map(State::Observed),
+        Just(State::Suppressed),
+        Just(State::Deferred),
+        attempt().prop_map(State::AwaitingApproval),
+        attempt().prop_map(State::Remediating),
+        Just(State::Escalated),
+        (time(), time(), how).prop_map(|(at, proved_at, how)| State::Resolved { at, proved_at, how }),
+    ]
+}
+
+fn news() -> impl Strategy<Value = News> {
+    prop_oneof![signal().prop_map(News::Signal), report().prop_map(News::Outcome)]
+}
+
+prop_compose! {
+    fn incident_id()(
+        fingerprint in text("[0-9a-f]{32}", Fingerprint::new),
+        generation in any::<NonZeroU32>().prop_map(Generation::new),
+    ) -> IncidentId {
+        IncidentId { fingerprint, generation }
+    }
+}
+
+prop_compose! {
+    fn resource()(
+        account in text("[0-9]{12}", AccountId::new),
+        region in text("[a-z]{2}-[a-z]{4,9}-[1-9]", Region::new),
+        kind in text("AWS::[a-zA-Z0-9]{0,20}::[a-zA-Z0-9]{1,20}", ResourceType::new),
+        id in text(r"[a-zA-Z0-9._:/@+=,#()*\[\]-]([a-zA-Z0-9 ]{0,510}[a-z])?", ResourceId::new),
+    ) -> Resource {
+        Resource { account, region, kind, id }
+    }
+}
+
+prop_compose! {
+    fn plan()(
+        runbook in runbook(),
+        version in text("[1-9][0-9]{0,9}", DocumentVersion::new),
+        role in text("arn:aws:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@-]{1,64}", RoleArn::new),
+        parameters in btree_map(text("[a-zA-Z0-9]{1,50}", ParameterName::new), words(), 0..4),
+    ) -> Plan {
+        Plan { runbook, version, role, parameters }
+    }
+}
+
+prop_compose! {
+    fn attempt()(
+        number in attempt_number(),
+        plan in plan(),
+        planned_at in time(),
+        execution in option::of(execution()),
+    ) -> Attempt {
+        Attempt { number, plan, planned_at, execution }
+    }
+}
+
+prop_compose! {
+    fn finished_attempt()(
+        attempt in attempt(),
+        outcome in outcome(),
+        ended_at in time(),
+        changes in option::of(words()),
+    ) -> FinishedAttempt {
+        FinishedAttempt { attempt, outcome, ended_at, changes }
+    }
+}
+
+prop_compose! {
+    fn signal()(
+        cause in cause(),
+        resource in resource(),
+        state in cause_word(),
+        at in time(),
+        freshness in freshness(),
+    ) -> Signal {
+        Signal { cause, resource, state, at, freshness }
+    }
+}
+
+prop_compose! {
+    fn report()(
+        incident in incident_id(),
+        attempt in attempt_number(),
+        runbook in runbook(),
+        execution in execution(),
+        outcome in outcome(),
+        ended_at in time(),
+        changes in option::of(words()),
+        before_state in option::of(words()),
+    ) -> AttemptReport {
+        AttemptReport { incident, attempt, runbook, execution, outcome, ended_at, changes, before_state }
+    }
+}
+
+prop_compose! {
+    fn cause_record()(state in cause_word(), at in time()) -> CauseRecord {
+        CauseRecord { state, at }
+    }
+}
+
+prop_compose! {
+    fn note()(at in time(), text in words()) -> Note {
+        Note { at, text }
+    }
+}
+
+prop_compose! {
+    fn incident()(
+        // Strategies come in tuples of at most ten.
+        (id, resource, opened_at, evidence) in (incident_id(), resource(), time(), freshness()),
+        problem in text("[a-z0-9]{1,64}", Problem::new),
+        route in text("[a-z0-9]{1,64}", RouteName::new),
+        severity in select(&[Severity::Low, Severity::Medium, Severity::High, Severity::Critical][..]),
+        causes in btree_map(cause(), cause_record(), 0..4),
+        state in state(),
+        finished in vec(finished_attempt(), 0..3),
+        outbox in vec(any_effect(), 0..6),
+        ops_item in option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)),
+        notes in vec(note(), 0..4),
+    ) -> Incident {
+        Incident {
+            id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, outbox, ops_item,
+            notes,
+        }
+    }
+}
+
+prop_compose! {
+    fn lease()(holder in words(), until in time()) -> Lease {
+        Lease { holder, until }
+    }
+}
+
+prop_compose! {
+    fn row()(
+        version in any::<u64>(),
+        lease in option::of(lease()),
+        incident in option::of(incident()),
+        inbox in vec(news(), 0..4),
+        heard in btree_map(words(), time(), 0..4),
+    ) -> Row {
+        Row { version, lease, incident, inbox, heard }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_row_survives_its_storage(row in row()) {
+        let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(StoredRow::from(&row)).unwrap();
+        let stored: StoredRow = serde_dynamo::from_item(item).unwrap();
+        prop_assert_eq!(Row::try_from(stored).unwrap(), row);
+    }
+}
