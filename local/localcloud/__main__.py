@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 from moto.awslambda.models import lambda_backends
@@ -108,19 +109,20 @@ def _write_env_files(folder: Path, stack: Stack) -> list[Path]:
     """Write the environment of each function, and one of all for a `cargo lambda watch` that serves them all.
 
     In the latter the administrator's credentials stand for the roles', because one process has one
-    environment; where functions disagree about a variable, the first one's value is taken.
+    environment; a variable about which the functions disagree is left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    merged: dict[str, str] = {}
     files = {}
     for package, name in stack.functions.items():
-        environment = stack_environment(lambda_backends[ACCOUNT_ID][REGION].get_function(name))
-        files[folder / f"{package}.env"] = environment
-        merged = {**environment, **merged}
-    merged = {key: value for key, value in merged.items() if key != "AWS_SESSION_TOKEN"}
+        function = lambda_backends[ACCOUNT_ID][REGION].get_function(name)
+        files[folder / f"{package}.env"] = stack_environment(function)
+    settings_of_all = {pair for environment in files.values() for pair in environment.items()}
+    times = Counter(key for key, _ in settings_of_all)
+    merged = {key: value for key, value in settings_of_all if times[key] == 1 and key != "AWS_SESSION_TOKEN"}
     files[folder / "functions.env"] = merged | {name.upper(): value for name, value in ADMINISTRATOR.items()}
     for file, environment in files.items():
-        file.write_text("".join(f"{key}={value}\n" for key, value in sorted(environment.items())))
+        # Quoted, because cargo lambda refuses a second "=" otherwise.
+        file.write_text("".join(f"{key}='{value}'\n" for key, value in sorted(environment.items())))
     return list(files)
 
 

@@ -8,6 +8,11 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+
+class Stopped(Exception):
+    """The cloud that the work belongs to is gone; the task ends without a word."""
+
+
 _lock = threading.Lock()
 _timers: set[threading.Timer] = set()
 _running = False
@@ -39,6 +44,8 @@ def run(task: Callable[..., None], *args: Any, after: float = 0.0) -> None:
                 return
         try:
             task(*args)
+        except Stopped:
+            return
         except Exception:
             if _running:
                 print("The local cloud failed in background work:", file=sys.stderr)

@@ -25,6 +25,7 @@ from moto.core.responses import ActionResult, BaseResponse, boto3_service_name
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.responses import S3Response
+from werkzeug.exceptions import HTTPException
 
 from localcloud import journal
 from localcloud.principals import principal_of
@@ -33,6 +34,9 @@ Handler = Callable[..., tuple[int, dict[str, Any], Any]]
 
 _ONE_AT_A_TIME = {"dynamodb": threading.RLock()}
 """moto does not make a conditional write atomic; in DynamoDB everything depends on that."""
+
+
+_WITHOUT_MODEL = ("moto_api", "instance_metadata")
 
 
 class NotSupportedLocally(ServiceException):
@@ -57,6 +61,8 @@ def install() -> None:
 def create_app(service: str) -> Flask:
     """Return moto's application for a service, with an answer for the URLs that moto has no operation for."""
     app = create_backend_app(service)
+    if service in _WITHOUT_MODEL:
+        return app
     name = boto3_service_name.get(service, service)
 
     def refuse(_: Exception) -> tuple[str, int, dict[str, str]]:
@@ -105,17 +111,21 @@ def _journaled(handler: Handler) -> Handler:
 def _answered(handler: Handler, response: BaseResponse, *args: Any) -> tuple[int, dict[str, Any], Any]:
     try:
         return handler(response, *args)
-    except NotImplementedError as error:
-        call = f"{response.boto3_service_name}:{_operation(response)}"
-        refusal: ServiceException = NotSupportedLocally(f"The local cloud does not support {call}: {error}")
+    except HTTPException:
+        raise
     except Exception as error:
-        traceback.print_exc(file=sys.stderr)
-        call = f"{response.boto3_service_name}:{_operation(response)}"
-        refusal = LocalCloudFailure(f"The local cloud failed on {call}: {type(error).__name__}: {error}")
+        refusal = _refusal(f"{response.boto3_service_name}:{_operation(response)}", error)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Exception.* does not match an error shape")
         status, headers, body = response.serialized(ActionResult(refusal))
     return status, {**headers, "status": str(status)}, body
+
+
+def _refusal(call: str, error: Exception) -> ServiceException:
+    if isinstance(error, NotImplementedError):
+        return NotSupportedLocally(f"The local cloud does not support {call}: {error}")
+    traceback.print_exception(error, file=sys.stderr)
+    return LocalCloudFailure(f"The local cloud failed on {call}: {type(error).__name__}: {error}")
 
 
 def _operation(response: BaseResponse) -> str:

@@ -153,6 +153,7 @@ class ConfigRule(Resource):
 
     type = "AWS::Config::ConfigRule"
     name_property = "ConfigRuleName"
+    attributes: ClassVar[dict[str, str]] = {"Arn": ""}
 
     def apply(self) -> None:
         rule = {**self.properties, "ConfigRuleName": self.physical_resource_id}
@@ -161,8 +162,6 @@ class ConfigRule(Resource):
         backend = config_backends[ACCOUNT_ID][REGION]
         backend.put_config_rule(rule)
         self._arn = backend.config_rules[self.physical_resource_id].config_rule_arn
-
-    attributes: ClassVar[dict[str, str]] = {"Arn": ""}
 
     def get_cfn_attribute(self, attribute_name: str) -> str:
         return self._arn if attribute_name == "Arn" else super().get_cfn_attribute(attribute_name)

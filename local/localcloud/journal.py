@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,10 +71,14 @@ def _now() -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, dict | set | tuple) or hasattr(value, "keys"):
-        return dict(value) if hasattr(value, "keys") else list(value)
+    """Return a value that JSON does not know in a form that it does."""
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return dict(value)
+        case set():
+            return sorted(value)
     return str(value)

@@ -62,17 +62,17 @@ class Delivery:
 
     def _retry(self, problem: str) -> None:
         policy = self.target.get("RetryPolicy", {})
-        if self.retries >= int(policy.get("MaximumRetryAttempts", DEFAULT_ATTEMPTS)):
-            return self._give_up("SDK_CLIENT_ERROR", problem, "MaximumRetryAttempts")
         pause = random.uniform(0.5, 1.0) * min(2.0**self.retries, LONGEST_WAIT_SECONDS)
         age = time.monotonic() - self.started + self.waited + pause
-        if age > int(policy.get("MaximumEventAgeInSeconds", DEFAULT_AGE_SECONDS)):
-            return self._give_up("SDK_CLIENT_ERROR", problem, "MaximumEventAgeInSeconds")
-        self._record(problem)
-        self.retries += 1
-        self.waited += pause
-        background.run(self.attempt, after=pause * settings.wait_scale)
-        return None
+        if self.retries >= int(policy.get("MaximumRetryAttempts", DEFAULT_ATTEMPTS)):
+            self._give_up("SDK_CLIENT_ERROR", problem, "MaximumRetryAttempts")
+        elif age > int(policy.get("MaximumEventAgeInSeconds", DEFAULT_AGE_SECONDS)):
+            self._give_up("SDK_CLIENT_ERROR", problem, "MaximumEventAgeInSeconds")
+        else:
+            self._record(problem)
+            self.retries += 1
+            self.waited += pause
+            background.run(self.attempt, after=pause * settings.wait_scale)
 
     def _give_up(self, code: str, problem: str, exhausted: str = "") -> None:
         queue = self.target.get("DeadLetterConfig", {}).get("Arn")

@@ -58,7 +58,7 @@ class Instance:
     """Serves one invocation at a time, and stays warm for the next one as long as its process lives."""
 
     def __init__(self, function: LambdaFunction):
-        self._function_arn = function.function_arn
+        self.function_arn = function.function_arn
         self._timeout = int(function.timeout)
         self._work: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._current: _Invocation | None = None
@@ -68,7 +68,7 @@ class Instance:
         self._api = _RuntimeApi(self)
         log_reader, log_writer = os.pipe()
         os.set_blocking(log_reader, False)
-        self._log_reader = log_reader
+        self._log_pipe: int | None = log_reader
         try:
             self._process = subprocess.Popen(
                 [binary_of(function)],
@@ -113,8 +113,9 @@ class Instance:
     def kill(self) -> None:
         """End the process and everything it started."""
         self.alive = False
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def next_invocation(self) -> _Invocation | None:
         """Wait for work, on behalf of the process; None when the instance is at its end."""
@@ -132,10 +133,6 @@ class Instance:
     def fail_init(self, outcome: Outcome) -> None:
         """Remember why the process could not start; it ends now."""
         self._init_error = outcome
-
-    @property
-    def function_arn(self) -> str:
-        return self._function_arn
 
     def _time_out(self, invocation: _Invocation, seconds: float) -> None:
         message = f"RequestId: {invocation.request_id} Error: Task timed out after {seconds:.2f} seconds"
@@ -159,28 +156,31 @@ class Instance:
         invocation.taken.set()
 
     def _follow_log(self) -> None:
+        """Empty the pipe as it fills, or the process would wait for that."""
         while True:
-            select.select([self._log_reader], [], [])
-            if not self._drain_log():
-                os.close(self._log_reader)
-                return
-
-    def _drain_log(self) -> bool:
-        """Read what the process has written up to now; false at the end of its output."""
-        with self._log_lock, contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self._log_reader, 65_536):
-                self._log += chunk
-            return False
-        return True
+            select.select([self._log_pipe], [], [])
+            with self._log_lock:
+                if not self._drain_log():
+                    os.close(self._log_pipe)
+                    self._log_pipe = None
+                    return
 
     def _take_log(self) -> str:
-        # What the process wrote before it answered is in the pipe, even if the reader has not been there yet.
-        with contextlib.suppress(OSError):
-            self._drain_log()
         with self._log_lock:
+            # What the process wrote before it answered is in the pipe, even if nobody has read it yet.
+            if self._log_pipe is not None:
+                self._drain_log()
             log = self._log.decode(errors="replace")
             self._log.clear()
         return log
+
+    def _drain_log(self) -> bool:
+        """Read what the process has written up to now; false at the end of its output."""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self._log_pipe, 65_536):
+                self._log += chunk
+            return False
+        return True
 
 
 def _error(error_type: str, message: str) -> Outcome:

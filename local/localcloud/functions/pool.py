@@ -9,6 +9,7 @@ from typing import Any
 from moto.awslambda.models import LambdaFunction
 
 from localcloud import journal
+from localcloud.background import Stopped
 from localcloud.functions.environment import binary_of
 from localcloud.functions.instance import Instance, Outcome
 from localcloud.settings import settings
@@ -34,7 +35,10 @@ class Pool:
         try:
             if instance is None:
                 instance = self._start(function)
-            return instance.invoke(request_id, payload)
+            outcome = instance.invoke(request_id, payload)
+            if self._stopped:
+                raise Stopped
+            return outcome
         except OSError as error:
             return Outcome(_invalid_entrypoint(function, error), error=True)
         finally:
@@ -55,7 +59,9 @@ class Pool:
         with self._changed:
             limit = concurrency_limit(function)
             while len(self._busy) >= limit:
-                if not wait or limit == 0 or self._stopped:
+                if self._stopped:
+                    raise Stopped
+                if not wait or limit == 0:
                     raise Throttled(function.function_name)
                 self._changed.wait()
             while self._idle:

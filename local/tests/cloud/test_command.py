@@ -95,16 +95,14 @@ def test_it_says_how_to_use_it_and_leaves_nothing_behind(
     assert "cargo lambda watch --env-file target/local/functions.env" in printed
 
     folder = workplace / "target/local"
-    files = {
-        f.stem: dict(line.split("=", 1) for line in f.read_text().splitlines()) for f in folder.iterdir()
-    }
+    files = {f.stem: dict(re.findall(r"^(\w+)='(.*)'$", f.read_text(), re.M)) for f in folder.iterdir()}
     assert set(files) == {"stand-in", "other", "functions"}
     for values in files.values():
         assert (values["MEND_MODE"], values["COLOUR"], values["AWS_ENDPOINT_URL"]) == ("enforce", "blue", url)
-    assert [files[name]["NAME"] for name in ("stand-in", "other", "functions")] == [
+    assert [files[name].get("NAME") for name in ("stand-in", "other", "functions")] == [
         "first",
         "second",
-        "first",
+        None,
     ]
     assert files["other"]["AWS_SESSION_TOKEN"]
     assert files["functions"]["AWS_ACCESS_KEY_ID"] == ADMINISTRATOR["aws_access_key_id"]
