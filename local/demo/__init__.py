@@ -1,0 +1,1 @@
+"""The demo: scenes that Mend plays in a local cloud, each proved by what the cloud itself says afterwards."""
