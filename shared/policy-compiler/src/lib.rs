@@ -5,6 +5,7 @@
 mod read;
 mod runbook;
 mod source;
+mod yaml;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,14 +17,19 @@ pub use source::source;
 /// Something that is wrong in a policy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
+    /// Beginning with the policy's folder.
     file: PathBuf,
-    line: u64,
+    line: Option<u64>,
     problem: String,
 }
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file.display(), self.line, self.problem)
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.problem)
     }
 }
 

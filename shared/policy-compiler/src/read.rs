@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
@@ -12,6 +13,7 @@ use serde_saphyr::Spanned;
 
 use crate::PolicyError;
 use crate::runbook::Runbook;
+use crate::yaml::{Mistake, parse};
 
 /// A route as it is written. An unknown field is refused.
 #[derive(Debug, Deserialize)]
@@ -37,15 +39,15 @@ struct Written {
     #[serde(default)]
     parameters: BTreeMap<String, Spanned<String>>,
     /// How often the runbook is started before a person is asked, 1 to 5.
-    attempts: Spanned<u8>,
+    attempts: Spanned<String>,
     modes: WrittenModes,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenTakes {
-    config_rules: Vec<Spanned<String>>,
-    resource_types: Vec<Spanned<String>>,
+    config_rules: Spanned<Vec<Spanned<String>>>,
+    resource_types: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,13 +68,21 @@ struct Placed {
 pub(crate) fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<PolicyError>> {
     let mut errors = Vec::new();
     let mut placed: Vec<Placed> = Vec::new();
-    for file in files(policy) {
-        match std::fs::read_to_string(&file).map_err(|error| (1, error.to_string())).and_then(|text| parse(&text))
-        {
-            Err((line, problem)) => errors.push(PolicyError { file, line, problem }),
+    // As a person names it: from the folder above, in most cases the repository.
+    let named =
+        |path: &Path| policy.parent().and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path).to_owned();
+    let files = files(policy).unwrap_or_else(|error| {
+        Checker { file: &named(policy), errors: &mut errors }
+            .wrong(None, format!("the folder cannot be read: {error}"));
+        Vec::new()
+    });
+    for path in files {
+        let file = named(&path);
+        let mut checker = Checker { file: &file, errors: &mut errors };
+        match written(&path) {
+            Err(Mistake { line, problem }) => checker.wrong(line, problem),
             Ok(routes) => {
                 for written in routes {
-                    let mut checker = Checker { file: &file, errors: &mut errors };
                     if let Some(route) = checker.route(&written, runbooks) {
                         checker.against_others(&written, &route, &placed);
                         placed.push(Placed { file: file.clone(), line: line(&written.name), route });
@@ -82,26 +92,29 @@ pub(crate) fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<Pol
         }
     }
     if placed.is_empty() && errors.is_empty() {
-        let problem = "holds no route: an empty policy would answer nothing".to_owned();
-        errors.push(PolicyError { file: policy.to_owned(), line: 1, problem });
+        let problem = "the folder holds no route, and an empty policy would answer nothing";
+        Checker { file: &named(policy), errors: &mut errors }.wrong(None, problem);
     }
     if errors.is_empty() { Ok(placed.into_iter().map(|placed| placed.route).collect()) } else { Err(errors) }
 }
 
 /// The policy's files, in the order of their names.
-fn files(policy: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(policy).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<_> =
-        entries.filter(|file| file.extension().is_some_and(|ending| ending == "yaml")).collect();
-    files.sort();
-    files
+fn files(policy: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = std::fs::read_dir(policy)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<io::Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"));
+    paths.sort();
+    Ok(paths)
 }
 
-fn parse(text: &str) -> Result<Vec<Written>, (u64, String)> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let error = error.without_snippet();
-        (error.location().map_or(1, |location| location.line()), error.to_string())
-    })
+/// A file's routes, as they are written.
+fn written(path: &Path) -> Result<Vec<Written>, Mistake> {
+    if path.extension().is_some_and(|ending| ending == "yml") {
+        return Err(Mistake { line: None, problem: "the file's name must end in .yaml".to_owned() });
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Mistake { line: None, problem: format!("the file cannot be read: {error}") })?;
+    parse(&text)
 }
 
 fn line<T>(spanned: &Spanned<T>) -> u64 {
@@ -114,8 +127,8 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn wrong(&mut self, line: u64, problem: impl Into<String>) {
-        self.errors.push(PolicyError { file: self.file.to_owned(), line, problem: problem.into() });
+    fn wrong(&mut self, line: impl Into<Option<u64>>, problem: impl Into<String>) {
+        self.errors.push(PolicyError { file: self.file.to_owned(), line: line.into(), problem: problem.into() });
     }
 
     /// The field's value; or a note of what is wrong with it.
@@ -131,42 +144,35 @@ impl Checker<'_> {
     fn fields<T, E: Display>(
         &mut self,
         name: &str,
-        route: &Written,
-        written: &[Spanned<String>],
+        written: &Spanned<Vec<Spanned<String>>>,
         check: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<T> {
-        if written.is_empty() {
-            self.wrong(line(&route.name), format!("{name}: must not be empty"));
+        if written.value.is_empty() {
+            self.wrong(line(written), format!("{name}: must not be empty"));
         }
-        written.iter().filter_map(|text| self.field(name, text, &check)).collect()
+        written.value.iter().filter_map(|text| self.field(name, text, &check)).collect()
     }
 
     fn route(&mut self, written: &Written, runbooks: &Path) -> Option<Route> {
         let before = self.errors.len();
         let takes = Takes {
-            config_rules: self
-                .fields("config-rules", written, &written.takes.config_rules, |text| Glob::new(text)),
+            config_rules: self.fields("config-rules", &written.takes.config_rules, |text| Glob::new(text)),
             resource_types: self
-                .fields("resource-types", written, &written.takes.resource_types, |text| ResourceType::new(text)),
+                .fields("resource-types", &written.takes.resource_types, |text| ResourceType::new(text)),
         };
-        if !(1..=5).contains(&written.attempts.value) {
-            self.wrong(line(&written.attempts), "attempts: must be 1 to 5");
-        }
         let name = self.field("name", &written.name, |text| RouteName::new(text));
         let problem = self.field("problem", &written.problem, |text| Problem::new(text));
         let title = self.field("title", &written.title, |text| Title::new(text));
         let severity = self.field("severity", &written.severity, str::parse);
         let category = self.field("category", &written.category, str::parse);
         let role = self.field("role", &written.role, |text| RoleFamily::new(text));
-        let runbook = self.field("runbook", &written.runbook, |text| RunbookName::new(text));
-        let undo = written.undo.as_ref().and_then(|undo| self.field("undo", undo, |text| RunbookName::new(text)));
+        let runbook = self.runbook("runbook", &written.runbook, runbooks);
+        let undo = written.undo.as_ref().and_then(|undo| self.runbook("undo", undo, runbooks));
+        let attempts = self.field("attempts", &written.attempts, attempts);
         let dev = self.field("modes.dev", &written.modes.dev, str::parse);
         let staging = self.field("modes.staging", &written.modes.staging, str::parse);
         let prod = self.field("modes.prod", &written.modes.prod, str::parse);
-        let parameters = self.parameters(written, runbooks);
-        if let Some(undo) = &written.undo {
-            self.field("undo", undo, |name| Runbook::read(runbooks, name));
-        }
+        let parameters = runbook.as_ref().map(|(_, runbook)| self.parameters(written, runbook));
         if self.errors.len() > before {
             return None;
         }
@@ -178,20 +184,28 @@ impl Checker<'_> {
             rank: written.rank,
             severity: severity?,
             category: category?,
-            runbook: runbook?,
-            undo,
+            runbook: runbook?.0,
+            undo: undo.map(|(name, _)| name),
             role: role?,
-            parameters,
-            attempts: written.attempts.value,
+            parameters: parameters?,
+            attempts: attempts?,
             ceiling: Ceiling { dev: dev?, staging: staging?, prod: prod? },
         })
     }
 
+    fn runbook(
+        &mut self,
+        field: &str,
+        written: &Spanned<String>,
+        runbooks: &Path,
+    ) -> Option<(RunbookName, Runbook)> {
+        let name = self.field(field, written, |text| RunbookName::new(text))?;
+        let runbook = self.field(field, written, |_| Runbook::read(runbooks, &name))?;
+        Some((name, runbook))
+    }
+
     /// What the route sends, against what the runbook declares.
-    fn parameters(&mut self, written: &Written, runbooks: &Path) -> Vec<(ParameterName, ParameterSource)> {
-        let Some(runbook) = self.field("runbook", &written.runbook, |name| Runbook::read(runbooks, name)) else {
-            return Vec::new();
-        };
+    fn parameters(&mut self, written: &Written, runbook: &Runbook) -> Vec<(ParameterName, ParameterSource)> {
         for (parameter, required) in &runbook.parameters {
             if *required && !written.parameters.contains_key(parameter) {
                 self.wrong(
@@ -235,6 +249,10 @@ impl Checker<'_> {
 fn overlap(one: &Takes, other: &Takes) -> bool {
     one.resource_types.iter().any(|kind| other.resource_types.contains(kind))
         && one.config_rules.iter().any(|glob| other.config_rules.iter().any(|rule| glob.overlaps(rule)))
+}
+
+fn attempts(text: &str) -> Result<u8, &'static str> {
+    text.parse().ok().filter(|attempts| (1..=5).contains(attempts)).ok_or("must be a number from 1 to 5")
 }
 
 fn parameter_source(text: &str) -> Result<ParameterSource, &'static str> {

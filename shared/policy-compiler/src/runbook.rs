@@ -1,9 +1,13 @@
 //! What a route needs to know of a runbook: its parameters.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use mend_core::automation::RunbookName;
 use serde::Deserialize;
+
+use crate::yaml::{Mistake, parse};
 
 /// Every Mend runbook takes these, and every start gives them.
 const COMMON: [&str; 3] = ["AutomationAssumeRole", "Incident", "Attempt"];
@@ -28,11 +32,18 @@ pub(crate) struct Runbook {
 
 impl Runbook {
     /// Reads `<folder>/<name>.yaml`.
-    pub(crate) fn read(folder: &Path, name: &str) -> Result<Self, String> {
-        let file = folder.join(name).with_extension("yaml");
-        let text = std::fs::read_to_string(&file).map_err(|_| format!("runbooks/ holds no {name}.yaml"))?;
-        let document: Document =
-            serde_saphyr::from_str(&text).map_err(|error| format!("{name}.yaml cannot be read: {error}"))?;
+    pub(crate) fn read(folder: &Path, name: &RunbookName) -> Result<Self, String> {
+        let text = match std::fs::read_to_string(folder.join(format!("{name}.yaml"))) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(format!("runbooks/ holds no {name}.yaml"));
+            }
+            Err(error) => return Err(format!("runbooks/{name}.yaml cannot be read: {error}")),
+        };
+        let document: Document = parse(&text).map_err(|Mistake { line, problem }| {
+            let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+            format!("runbooks/{name}.yaml{line}: {problem}")
+        })?;
         for common in COMMON {
             if !document.parameters.contains_key(common) {
                 return Err(format!(

@@ -1,1 +1,360 @@
+use mend_core::mode::Mode;
+use mend_core::policy::{Category, Severity};
+use tempfile::TempDir;
 
+use super::*;
+
+const CONFIG: &str = r#"# Routes for AWS Config.
+
+- name: close-admin-ports
+  problem: open-admin-ports
+  title: SSH is open to the world
+  takes:
+    config-rules:
+      - "*restricted-ssh*"
+      - incoming-ssh-disabled
+    resource-types: ["AWS::EC2::SecurityGroup"]
+  severity: high
+  category: Security
+  runbook: Mend-CloseAdminPorts
+  undo: Mend-RestoreAdminPorts
+  role: network
+  parameters:
+    SecurityGroupId: "${resource.id}"
+  attempts: 2
+  modes: { dev: enforce, staging: approve, prod: observe }
+"#;
+
+const COMMON: &str = r#"schemaVersion: "0.3"
+parameters:
+  AutomationAssumeRole: { type: String }
+  Incident: { type: String }
+  Attempt: { type: String }
+"#;
+
+/// A repository with one good route and its runbooks.
+struct Repository(TempDir);
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self(tempfile::tempdir().unwrap());
+        for folder in ["policy", "runbooks"] {
+            std::fs::create_dir(repository.0.path().join(folder)).unwrap();
+        }
+        let close = format!(
+            "{COMMON}  SecurityGroupId: {{ type: String }}\n  DryRun: {{ type: String, default: \"false\" }}\n"
+        );
+        let restore = format!("{COMMON}  ExecutionId: {{ type: String }}\n");
+        repository
+            .with("policy/config.yaml", CONFIG)
+            .with("runbooks/Mend-CloseAdminPorts.yaml", &close)
+            .with("runbooks/Mend-RestoreAdminPorts.yaml", &restore)
+    }
+
+    fn with(self, file: &str, text: &str) -> Self {
+        std::fs::write(self.0.path().join(file), text).unwrap();
+        self
+    }
+
+    fn without(self, file: &str) -> Self {
+        std::fs::remove_file(self.0.path().join(file)).unwrap();
+        self
+    }
+
+    fn read(&self) -> Result<Vec<Route>, Vec<String>> {
+        let (policy, runbooks) = (self.0.path().join("policy"), self.0.path().join("runbooks"));
+        read(&policy, &runbooks).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// The good route with one passage changed.
+fn config_with(passage: &str, instead: &str) -> String {
+    assert_eq!(CONFIG.matches(passage).count(), 1, "{passage}");
+    CONFIG.replace(passage, instead)
+}
+
+/// The good route once more, with another name.
+fn again(name: &str) -> String {
+    config_with("close-admin-ports", name)
+}
+
+#[test]
+fn reads_a_route() {
+    let expected = Route {
+        name: RouteName::from_static("close-admin-ports"),
+        problem: Problem::from_static("open-admin-ports"),
+        title: Title::from_static("SSH is open to the world"),
+        takes: Takes {
+            config_rules: vec![Glob::from_static("*restricted-ssh*"), Glob::from_static("incoming-ssh-disabled")],
+            resource_types: vec![ResourceType::from_static("AWS::EC2::SecurityGroup")],
+        },
+        rank: 0,
+        severity: Severity::High,
+        category: Category::Security,
+        runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
+        undo: Some(RunbookName::from_static("Mend-RestoreAdminPorts")),
+        role: RoleFamily::from_static("network"),
+        parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
+        attempts: 2,
+        ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Approve, prod: Mode::Observe },
+    };
+    assert_eq!(Repository::new().read(), Ok(vec![expected]));
+}
+
+#[test]
+fn a_parameter_gets_the_resource_or_the_same_text_each_time() {
+    for (written, expected) in [
+        ("${resource.id}", ParameterSource::ResourceId),
+        ("${resource.account}", ParameterSource::Account),
+        ("${resource.region}", ParameterSource::Region),
+        ("true", ParameterSource::Constant("true".to_owned())),
+    ] {
+        let config = config_with("${resource.id}", written);
+        let routes = Repository::new().with("policy/config.yaml", &config).read().unwrap();
+        assert_eq!(routes[0].parameters[0].1, expected);
+    }
+}
+
+#[test]
+fn reads_the_repositorys_own_policy() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let routes = read(&repository.join("policy"), &repository.join("runbooks")).unwrap();
+    assert!(routes.iter().any(|route| route.name.as_str() == "close-admin-ports"), "{routes:?}");
+}
+
+/// Each case changes one passage of the good route, and gets one error, beginning with its line.
+fn each_is_told(cases: &[(&str, &str, &str)]) {
+    for (passage, instead, expected) in cases {
+        let config = config_with(passage, instead);
+        let errors = Repository::new().with("policy/config.yaml", &config).read().unwrap_err();
+        assert_eq!(errors, [format!("policy/config.yaml:{expected}")], "{instead}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_form_is_told_with_its_line() {
+    each_is_told(&[
+        (
+            "  severity: high",
+            "  colour: red\n  severity: high",
+            "11: unknown field `colour`, expected one of name, problem, title, takes, rank, severity, category, \
+             runbook, undo, role, parameters, attempts, modes",
+        ),
+        (
+            "    config-rules:",
+            "    security-hub: [x]\n    config-rules:",
+            "7: unknown field `security-hub`, expected one of config-rules, resource-types",
+        ),
+        ("dev: enforce", "test: enforce", "19: unknown field `test`, expected one of dev, staging, prod"),
+        ("  severity: high\n", "", "18: missing field `severity`"),
+        ("dev: enforce, ", "", "19: missing field `dev`"),
+        (
+            "  severity: high",
+            "  severity: high\n  severity: low",
+            "12: duplicate mapping key `severity` is not allowed here",
+        ),
+        (
+            "    SecurityGroupId:",
+            "    SecurityGroupId: sg-1\n    SecurityGroupId:",
+            "18: duplicate mapping key `SecurityGroupId` is not allowed here",
+        ),
+        ("  severity: high", "\tseverity: high", "11: tabs disallowed within this context (block indentation)"),
+        ("severity: high", "severity: [high]", "11: expected string scalar"),
+        ("severity: high", "severity: ~", "11: null is not allowed here"),
+        ("[\"AWS::EC2::SecurityGroup\"]", "AWS::EC2::SecurityGroup", "10: expected sequence start"),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_a_value_is_told_with_its_line() {
+    each_is_told(&[
+        (
+            "name: close-admin-ports",
+            "name: Close admin ports",
+            "3: name: a route's name must be at most 64 lower-case letters and digits, joined by hyphens",
+        ),
+        (
+            "problem: open-admin-ports",
+            "problem: open_admin_ports",
+            "4: problem: a problem must be at most 64 lower-case letters and digits, joined by hyphens",
+        ),
+        (
+            "title: SSH is open to the world",
+            "title: \"SSH is ö\"",
+            "5: title: a title must be 1 to 60 printable ASCII characters",
+        ),
+        (
+            "- incoming-ssh-disabled",
+            "- incoming?ssh",
+            "9: config-rules: a glob must be 1 to 128 letters, digits, * and . _ : / @ + = , - # ( ) and spaces",
+        ),
+        (
+            "[\"AWS::EC2::SecurityGroup\"]",
+            "[\"EC2::SecurityGroup\"]",
+            "10: resource-types: a resource type must be like AWS::EC2::SecurityGroup",
+        ),
+        ("[\"AWS::EC2::SecurityGroup\"]", "[]", "10: resource-types: must not be empty"),
+        (
+            "\n      - \"*restricted-ssh*\"\n      - incoming-ssh-disabled",
+            " []",
+            "7: config-rules: must not be empty",
+        ),
+        ("severity: high", "severity: High", "11: severity: must be one of low, medium, high, critical"),
+        (
+            "category: Security",
+            "category: security",
+            "12: category: must be one of Availability, Cost, Performance, Recovery, Security",
+        ),
+        ("role: network", "role: Network", "15: role: a role family must be lower-case words joined by hyphens"),
+        ("attempts: 2", "attempts: 0", "18: attempts: must be a number from 1 to 5"),
+        ("attempts: 2", "attempts: 6", "18: attempts: must be a number from 1 to 5"),
+        ("attempts: 2", "attempts: two", "18: attempts: must be a number from 1 to 5"),
+        ("dev: enforce", "dev: full", "19: modes.dev: must be one of off, observe, approve, enforce"),
+        ("staging: approve", "staging: on", "19: modes.staging: must be one of off, observe, approve, enforce"),
+        ("prod: observe", "prod: 1", "19: modes.prod: must be one of off, observe, approve, enforce"),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_a_runbook_or_its_parameters_is_told_with_its_line() {
+    each_is_told(&[
+        (
+            "runbook: Mend-CloseAdminPorts",
+            "runbook: AWS-DisablePublicAccessForSecurityGroup",
+            "13: runbook: a runbook's name must be Mend-<VerbNoun>, at most 128 letters and digits",
+        ),
+        (
+            "runbook: Mend-CloseAdminPorts",
+            "runbook: Mend-Close",
+            "13: runbook: runbooks/ holds no Mend-Close.yaml",
+        ),
+        ("undo: Mend-RestoreAdminPorts", "undo: Mend-Restore", "14: undo: runbooks/ holds no Mend-Restore.yaml"),
+        (
+            "undo: Mend-RestoreAdminPorts",
+            "undo: ../runbooks/Mend-RestoreAdminPorts",
+            "14: undo: a runbook's name must be Mend-<VerbNoun>, at most 128 letters and digits",
+        ),
+        (
+            "  parameters:",
+            "  parameters:\n    Colour: red",
+            "17: Mend-CloseAdminPorts declares no parameter Colour",
+        ),
+        (
+            "  parameters:\n    SecurityGroupId: \"${resource.id}\"\n",
+            "",
+            "13: Mend-CloseAdminPorts needs the parameter SecurityGroupId, which the route does not send",
+        ),
+    ]);
+}
+
+#[test]
+fn no_parameter_can_become_a_template_of_another_kind() {
+    for value in ["{{ global:ACCOUNT_ID }}", "a {{x}}", "${resource.tags}", "a ${resource.id}", ""] {
+        let config = config_with("${resource.id}", value);
+        let errors = Repository::new().with("policy/config.yaml", &config).read().unwrap_err();
+        let expected = "policy/config.yaml:17: parameters: a value must be ${resource.id}, ${resource.account}, \
+                        ${resource.region}, or text without ${ and {{";
+        assert_eq!(errors, [expected], "{value}");
+    }
+}
+
+#[test]
+fn a_runbook_that_no_start_could_use_is_told() {
+    let file = "runbooks/Mend-CloseAdminPorts.yaml";
+    for (text, expected) in [
+        (
+            COMMON.replace("  Attempt: { type: String }\n", ""),
+            "Mend-CloseAdminPorts does not take the parameter Attempt, which every Mend runbook takes",
+        ),
+        (
+            format!("{COMMON}  Incident: {{ type: String }}\n"),
+            "runbooks/Mend-CloseAdminPorts.yaml:6: duplicate mapping key `Incident` is not allowed here",
+        ),
+    ] {
+        let errors = Repository::new().with(file, &text).read().unwrap_err();
+        assert_eq!(errors, [format!("policy/config.yaml:13: runbook: {expected}")]);
+    }
+}
+
+#[test]
+fn two_routes_must_not_have_one_name() {
+    let other = config_with("AWS::EC2::SecurityGroup", "AWS::EC2::Instance");
+    let errors = Repository::new().with("policy/other.yaml", &other).read().unwrap_err();
+    let expected = "policy/other.yaml:3: another route is called close-admin-ports too: policy/config.yaml:3";
+    assert_eq!(errors, [expected]);
+}
+
+#[test]
+fn two_routes_of_one_rank_must_not_take_the_same_signals() {
+    for takes in ["\"*restricted-ssh*\"", "\"restricted-*\"", "\"*\"", "restricted-ssh"] {
+        let other =
+            again("other").replace("\"*restricted-ssh*\"", takes).replace("      - incoming-ssh-disabled\n", "");
+        let errors = Repository::new().with("policy/other.yaml", &other).read().unwrap_err();
+        let expected = "policy/other.yaml:3: other and close-admin-ports take the same signals with the same rank: \
+                        policy/config.yaml:3";
+        assert_eq!(errors, [expected], "{takes}");
+    }
+}
+
+#[test]
+fn routes_of_different_rank_rules_or_resources_live_side_by_side() {
+    for other in [
+        again("other").replace("  severity:", "  rank: 1\n  severity:"),
+        again("other").replace("AWS::EC2::SecurityGroup", "AWS::EC2::Instance"),
+        again("other").replace("*restricted-ssh*", "restricted-rdp").replace("incoming-ssh", "incoming-rdp"),
+    ] {
+        let routes = Repository::new().with("policy/other.yaml", &other).read().unwrap();
+        assert_eq!(
+            routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(),
+            ["close-admin-ports", "other"]
+        );
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let broken = config_with("severity: high", "severity: x").replace("attempts: 2", "attempts: 9");
+    let two = format!("{broken}{}", again("third").replace("category: Security", "category: x"));
+    let errors = Repository::new()
+        .with("policy/config.yaml", &two)
+        .with("policy/form.yaml", "routes: []\n")
+        .with("policy/second.yaml", &again("second").replace("role: network", "role: x y"))
+        .read()
+        .unwrap_err();
+    let expected = [
+        "policy/config.yaml:11: severity: must be one of low, medium, high, critical",
+        "policy/config.yaml:18: attempts: must be a number from 1 to 5",
+        "policy/config.yaml:31: category: must be one of Availability, Cost, Performance, Recovery, Security",
+        "policy/form.yaml:1: expected sequence start",
+        "policy/second.yaml:15: role: a role family must be lower-case words joined by hyphens",
+    ];
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn a_policy_without_routes_is_refused() {
+    let expected = "policy: the folder holds no route, and an empty policy would answer nothing";
+    let empty = Repository::new().without("policy/config.yaml");
+    assert_eq!(empty.read().unwrap_err(), [expected]);
+    let empty = empty.with("policy/config.yaml", "# Nothing yet.\n").with("policy/readme.md", "- name: x");
+    assert_eq!(empty.read().unwrap_err(), [expected]);
+}
+
+#[test]
+fn no_file_is_passed_over_in_silence() {
+    let errors = Repository::new().with("policy/other.yml", &again("other")).read().unwrap_err();
+    assert_eq!(errors, ["policy/other.yml: the file's name must end in .yaml"]);
+
+    let repository = Repository::new();
+    std::fs::write(repository.0.path().join("policy/binary.yaml"), [0xff, 0xfe, 0xfd]).unwrap();
+    let errors = repository.read().unwrap_err();
+    assert_eq!(errors, ["policy/binary.yaml: the file cannot be read: stream did not contain valid UTF-8"]);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told() {
+    let repository = tempfile::tempdir().unwrap();
+    let errors = read(&repository.path().join("policy"), &repository.path().join("runbooks")).unwrap_err();
+    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, ["policy: the folder cannot be read: No such file or directory (os error 2)"]);
+}
