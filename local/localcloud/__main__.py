@@ -135,6 +135,8 @@ def _introduce(cloud: LocalCloud, stack: Stack, mode: str, env_files: list[Path]
 
 {outputs}
 
+The kill switch is released, as an operator does once after the first deployment.
+
 For the AWS CLI and SDKs:
   export AWS_ENDPOINT_URL={cloud.endpoint_url}
   export AWS_ACCESS_KEY_ID={ADMINISTRATOR["aws_access_key_id"]}

