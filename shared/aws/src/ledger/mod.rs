@@ -39,6 +39,8 @@ const KEEP_CLOSED: Duration = Duration::from_hours(90 * 24);
 const KEEP_BEFORE_STATE: Duration = Duration::from_hours(365 * 24);
 
 const LEASE_IS_FREE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now)";
+/// An earlier generation's hold is ours too: one write may end an attempt and begin the next generation's.
+const HOLD_IS_FREE_OR_OURS: &str = "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)";
 const SOMETHING_TO_DO: &str = "(attribute_not_exists(settled) OR settled = :false \
      OR attribute_not_exists(heard.#teller) OR heard.#teller < :at)";
 
@@ -245,8 +247,8 @@ impl<C> Aws<C> {
         };
         let put = self
             .put(&hold, &attempted)?
-            .condition_expression("attribute_not_exists(pk) OR incident = :incident")
-            .expression_attribute_values(":incident", AttributeValue::S(hold.incident.clone()))
+            .condition_expression(HOLD_IS_FREE_OR_OURS)
+            .expression_attribute_values(":fingerprint", AttributeValue::S(incident.id.fingerprint.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         finished(put, attempted)
     }
@@ -259,8 +261,8 @@ impl<C> Aws<C> {
         let delete = Delete::builder()
             .table_name(&self.names.table)
             .set_key(Some(key(&format!("resource#{}", resource_key(&incident.resource)), "hold")))
-            .condition_expression("attribute_not_exists(pk) OR incident = :incident")
-            .expression_attribute_values(":incident", AttributeValue::S(incident.id.to_string()))
+            .condition_expression(HOLD_IS_FREE_OR_OURS)
+            .expression_attribute_values(":fingerprint", AttributeValue::S(incident.id.fingerprint.to_string()))
             .build()
             .map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
         Ok(TransactWriteItem::builder().delete(delete).build())

@@ -369,18 +369,18 @@ async fn a_closed_incident_is_kept_for_90_days() {
 #[tokio::test]
 async fn a_resource_is_held_and_given_back_together_with_the_row() {
     let row = row();
-    let ours = json!({":incident": {"S": INCIDENT}});
+    let ours = json!({":fingerprint": {"S": row.incident.as_ref().unwrap().id.fingerprint.as_str()}});
     let take = json!({"Put": {
         "TableName": "mend-dev-ledger",
         "Item": item(&json!({"pk": RESOURCE, "sk": "hold", "incident": INCIDENT})),
-        "ConditionExpression": "attribute_not_exists(pk) OR incident = :incident",
+        "ConditionExpression": "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)",
         "ExpressionAttributeValues": ours,
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }});
     let release = json!({"Delete": {
         "TableName": "mend-dev-ledger",
         "Key": item(&json!({"pk": RESOURCE, "sk": "hold"})),
-        "ConditionExpression": "attribute_not_exists(pk) OR incident = :incident",
+        "ConditionExpression": "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)",
         "ExpressionAttributeValues": ours,
     }});
     for (hold, expected) in [(Hold::Take, take), (Hold::Release, release)] {
