@@ -31,6 +31,19 @@ pub enum Verdict {
     Reject,
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Respond => "respond",
+            Self::Resolve => "resolve",
+            Self::Defer => "defer",
+            Self::Suppress => "suppress",
+            Self::Ignore => "ignore",
+            Self::Reject => "reject",
+        })
+    }
+}
+
 /// A verdict with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {

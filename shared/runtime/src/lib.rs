@@ -120,7 +120,7 @@ where
         let answer = handle(event.payload, hands).await?;
         info!(
             correlation_id,
-            decision = ?answer.decision,
+            decision = %answer.decision,
             incident.id = answer.incident,
             opsitem.id = answer.ops_item.as_ref().map(field::display),
             execution.id = answer.execution.as_ref().map(field::display),
@@ -142,5 +142,5 @@ fn deadline(milliseconds: u64, now: Timestamp, settings: &Settings) -> Timestamp
 /// The answer as a person would say it, for the log.
 fn sentence(answer: &Answer) -> String {
     let reasons: Vec<_> = answer.reasons.iter().map(ToString::to_string).collect();
-    format!("{:?}: {}", answer.decision, reasons.join("; "))
+    format!("{}: {}", answer.decision, reasons.join("; "))
 }

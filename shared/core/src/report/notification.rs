@@ -39,7 +39,7 @@ impl Notification {
                 ("route", route.name.to_string()),
                 ("account", resource.account.to_string()),
                 ("environment", place.environment.to_string()),
-                ("decision", json!(change.verdict()).as_str().unwrap_or_default().to_owned()),
+                ("decision", change.verdict().to_string()),
                 ("change", change.to_string()),
             ],
         }
