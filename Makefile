@@ -18,7 +18,7 @@ export SAM_CLI_TELEMETRY := 0
 # cargo lambda would look for Zig; on the same architecture cargo itself is enough.
 export CARGO_LAMBDA_COMPILER := cargo
 
-step = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+step = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
 help: ## say what there is
