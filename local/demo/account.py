@@ -104,6 +104,7 @@ def open_account(console: Console, mode: str, binaries: Path) -> Iterator[Accoun
                 )
             except DeployError as error:
                 raise SceneFailed(str(error)) from None
+        console.say("Released the kill switch, as an operator does once after the first deployment.")
         yield Account(stack)
     finally:
         cloud.stop()

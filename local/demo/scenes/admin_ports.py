@@ -80,6 +80,7 @@ def _heal(stage: Stage, account: Account) -> tuple[dict[str, Any], str]:
     for happened in watch.until(_healed(account, group), f"{group} to be healed", HEALING_SECONDS):
         timeline.show(happened)
         story.append(happened)
+        _expect_repair(happened)
     told = account.notifications(group)
     for message in told[-1:]:
         console.frame(message["subject"], message["message"]["default"])
@@ -305,6 +306,13 @@ def _answered(account: Account, count: int) -> Callable[[list[Entry]], bool]:
     return lambda entries: (
         sum(entry["kind"] == "invocation" and entry["function"] == name for entry in entries) >= count
     )
+
+
+def _expect_repair(happened: Entry) -> None:
+    """Raise if the entry is a decision after which nothing will be repaired."""
+    if happened["kind"] == "invocation" and happened["response"]["decision"] not in ("respond", "resolve"):
+        decision, reasons = happened["response"]["decision"], "; ".join(happened["response"]["reasons"])
+        raise SceneFailed(f"{happened['function']} decided {decision}, because: {reasons}")
 
 
 def _healed(account: Account, group: str) -> Callable[[list[Entry]], bool]:

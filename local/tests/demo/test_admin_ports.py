@@ -94,6 +94,21 @@ def test_a_rule_that_did_not_survive_is_noticed(
     assert "20 times" not in output.out
 
 
+def test_a_decision_not_to_act_ends_the_scene_with_its_reasons(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def after_the_kill_switch(*arguments: Any) -> dict[str, Any]:
+        client("ssm").put_parameter(Name="/mend/dev/kill-switch", Value="engaged: a test", Overwrite=True)
+        return fresh(*arguments)
+
+    fresh = admin_ports.put_events_entry
+    monkeypatch.setattr(admin_ports, "put_events_entry", after_the_kill_switch)
+    assert main(["--scene", "admin-ports"]) == 1
+    error = capsys.readouterr().err
+    assert "decided defer" in error
+    assert "the kill switch is engaged: a test" in error
+
+
 def test_an_interrupted_scene_leaves_nothing_behind(tmp_path: Path):
     marker = str(tmp_path / "nothing-is-here")
     demo = play(PATH=f"{os.environ['PATH']}:{marker}", TMPDIR=str(tmp_path))
