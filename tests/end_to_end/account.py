@@ -151,6 +151,19 @@ class Account:
 
         return list(self.wait_until(all_answered, f"answers to {len(ids)} events").values())
 
+    def outcome_answer(self, execution_id: str) -> Any:
+        """Wait for what automation-outcome answers to the end of an execution."""
+
+        def answers() -> list[Any]:
+            invocations = self.journal(
+                "invocation", function=self.stack.functions["automation-outcome"], ok=True
+            )
+            return [
+                e["response"] for e in invocations if e["payload"]["detail"]["ExecutionId"] == execution_id
+            ]
+
+        return self.wait_until(answers, f"an answer to the end of {execution_id}")[0]
+
     def invoke(self, function: str, event: Any) -> Any:
         """Invoke a function as `aws lambda invoke` does, and return its answer; an error is a failure."""
         answer = self.try_invoke(function, event)

@@ -183,12 +183,7 @@ def test_a_person_who_starts_another_attempt_has_not_approved_this_one(account: 
     }
     execution = account.run(plan["runbook"], {**plan["parameters"], **person})
 
-    def answers() -> list[dict]:
-        outcome = account.journal("invocation", function=account.stack.functions["automation-outcome"])
-        id_ = execution["AutomationExecutionId"]
-        return [e["response"] for e in outcome if e["payload"]["detail"]["ExecutionId"] == id_]
-
-    (answer,) = account.wait_until(answers, "the answer of automation-outcome")
+    answer = account.outcome_answer(execution["AutomationExecutionId"])
     assert (answer["decision"], answer["reasons"]) == ("ignore", ["attempt 2 is not the one under way"])
     account.settled(awaiting, "awaiting-approval")
 
