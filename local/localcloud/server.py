@@ -70,7 +70,7 @@ class LocalCloud:
 
     def start(self) -> LocalCloud:
         """Listen, with an empty account. Port 0 takes any free one."""
-        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+        _stand_apart()
         install_extensions()
         listener = _listener(self._port)
         self.port = listener.getsockname()[1]
@@ -106,6 +106,19 @@ class LocalCloud:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _stand_apart() -> None:
+    """Read nothing of the person's own AWS configuration, and reach this machine through no proxy."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "MOTO_ACCOUNT_ID": ACCOUNT_ID,
+        "NO_PROXY": HOST,
+        "no_proxy": HOST,
+    }
 
 
 def _listener(port: int) -> socket.socket:

@@ -72,7 +72,9 @@ def start(workplace: Path, *options: str, **environment: str) -> subprocess.Pope
 @pytest.fixture
 def running(workplace: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A local cloud in mode enforce, and what it printed until it was ready."""
-    process = start(workplace, "--parameter", "Colour=blue", MEND_MODE="enforce")
+    # What a person's shell may have set for the real AWS must not matter.
+    own = {"AWS_PROFILE": "work", "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    process = start(workplace, "--parameter", "Colour=blue", MEND_MODE="enforce", **own)
     printed = ""
     for line in process.stdout:
         printed += line
