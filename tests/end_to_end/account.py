@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from localcloud import journal
-from localcloud.clients import client
+from localcloud import clients, journal
 from localcloud.deploy import Stack
 from localcloud.functions import stop_all
+from localcloud.settings import settings
 
 from .config_events import Event
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 RUNBOOK = "Mend-CloseAdminPorts"
 FINAL = {"Success", "Failed", "TimedOut", "Cancelled"}
 
@@ -25,6 +26,16 @@ SSH_TO_THE_WORLD = ("tcp", 22, 22, "0.0.0.0/0", "SSH, for now")
 
 Rule = tuple[str, int, int, str, str]
 """Protocol, first and last port, source, description."""
+
+
+def client(service: str) -> Any:
+    """Return a client of the cloud that runs now."""
+    return _client(service, settings.endpoint_url)
+
+
+@cache
+def _client(service: str, endpoint_url: str) -> Any:
+    return clients.client(service)
 
 
 @dataclass
@@ -40,18 +51,20 @@ class Account:
         """Return what has happened of this kind, with these fields."""
         return [e for e in journal.entries(self.began, kind) if fields.items() <= e.items()]
 
-    def wait_until(self, condition: Callable[[], Any], what: str) -> Any:
-        """Wait until the condition holds, looking whenever something has happened; return what it returns."""
+    def wait_until(self, condition: Callable[[], Any], what: str, on: str | None = None) -> Any:
+        """Wait until the condition holds, and return what it returns.
+
+        It is looked at whenever something has happened, or only when something of the kind `on` has.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         seen = self.began
         while not (result := condition()):
             remaining = deadline - time.monotonic()
             news: list[journal.Entry] = []
-            # What this test asks the account itself is no news.
             while remaining > 0 and not news:
                 entries = journal.wait(seen, remaining)
                 seen = entries[-1]["seq"] if entries else seen
-                news = [e for e in entries if not e.get("principal", "").endswith(":root")]
+                news = [e for e in entries if _is_news(e, on)]
                 remaining = deadline - time.monotonic()
             assert news, f"In vain: {what}. {self._story()}"
         return result
@@ -208,7 +221,8 @@ class Account:
                 return None
             return row if row["incident"]["state"]["name"] == state else None
 
-        return self.wait_until(there, f"incident {generation} of {group_id} to be {state} and settled")
+        what = f"incident {generation} of {group_id} to be {state} and settled"
+        return self.wait_until(there, what, on="invocation")
 
     def ops_items(self, group_id: str) -> list[dict[str, Any]]:
         """Return the OpsItems about a group, the oldest first."""
@@ -299,6 +313,13 @@ class Account:
         else:
             ssm.put_parameter(Name=f"/mend/dev/{name}", Value=value, Type="String", Overwrite=True)
         stop_all()
+
+
+def _is_news(entry: journal.Entry, kind: str | None) -> bool:
+    """Say whether an entry is worth another look; what the test itself asks the account is not."""
+    if kind:
+        return entry["kind"] == kind
+    return not entry.get("principal", "").endswith(":root")
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:

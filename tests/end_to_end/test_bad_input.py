@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from localcloud.clients import client
 
-from .account import RUNBOOK, Account
+from .account import RUNBOOK, Account, client
 from .config_events import a_look, changed, compliance_change, sample, timestamp
 
 ORDERING = "detail.newEvaluationResult.evaluationResultIdentifier.orderingTimestamp"

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from localcloud.clients import client
 from localcloud.deploy import Stack
 from localcloud.functions import asynchronous
 
-from .account import Account
+from .account import Account, client
 from .config_events import compliance_change
 from .conftest import mend
 from .crashes import Crash, Crashes

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from localcloud.clients import client
 from localcloud.deploy import Stack
 from localcloud.functions import stop_all
 
-from .account import RUNBOOK, Account
+from .account import RUNBOOK, Account, client
 from .config_events import a_look, changed, compliance_change
 from .conftest import mend
 
@@ -100,7 +99,7 @@ def test_a_switch_raises_the_mode_to_enforce_for_what_is_seen_next(account: Acco
     account.switch(MODE, "enforce")
     (answer,) = account.deliver(compliance_change(group_id))
     account.settled(group_id, "resolved")
-    assert answer["reasons"][-1] == "mode enforce: the route's switch says so"
+    assert "mode enforce: the route's switch says so" in answer["reasons"]
     assert account.rules(group_id) == set()
     assert account.told(group_id) == ["Observed", "Responding", "Resolved"]
     assert account.ops_item(group_id)["Status"] == "Resolved"

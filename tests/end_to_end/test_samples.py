@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from localcloud.clients import client
 from localcloud.deploy import Stack
 from localcloud.functions import stop_all
 
-from .account import RUNBOOK, Account
+from .account import RUNBOOK, Account, client
 from .config_events import about, changed, compliance_change, sample, sample_names
 from .conftest import mend
 
