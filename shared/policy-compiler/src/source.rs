@@ -73,3 +73,6 @@ fn parameter_source(source: &ParameterSource) -> String {
         ParameterSource::Constant(text) => format!("ParameterSource::Constant({text:?}.to_owned())"),
     }
 }
+
+#[cfg(test)]
+mod tests;
