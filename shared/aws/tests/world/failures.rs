@@ -45,7 +45,7 @@ impl Operation<'_> {
         &self,
         operation: impl AsyncFn(&Aws<HandClock>) -> Result<T, CallError>,
     ) {
-        for (status, code) in [(400, "ThrottlingException"), (500, "InternalServerError")] {
+        for (status, code) in [(400, "ThrottlingException"), (502, "SomethingNew")] {
             let wire = Wire::answering(vec![(self.failure)(status, code); TRIES as usize]);
             let error = operation(&wire.world()).await.unwrap_err();
             assert_eq!(wire.calls().len(), TRIES as usize, "{code}");

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use mend_core::identity::IncidentId;
 use mend_core::incident::{Resolution, State};
 use mend_core::signal::CauseState;
 use mend_responder::world::{Claim, Hold, Ledger, News, Row, Write, Written};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::failures::Operation;
 use crate::samples::{
-    EXECUTION, FINGERPRINT, INCIDENT, incident, incident_id, lease, now, outcome, row, seconds_ago, violation,
+    EXECUTION, FINGERPRINT, INCIDENT, incident, lease, now, outcome, row, seconds_ago, violation,
 };
 use crate::wire::{Answer, Call, TRIES, Wire, call};
 
@@ -457,8 +458,7 @@ fn hold_of(incident: &str) -> Value {
 #[tokio::test]
 async fn a_resource_that_another_incident_holds_is_told_with_its_holder() {
     let row = row();
-    let mut other = incident_id();
-    other.generation = other.generation.next();
+    let other: IncidentId = "ffffffffffffffffffffffffffffffff-3".parse().unwrap();
     let wire = Wire::answering([cancelled(&[
         ("None", None),
         ("ConditionalCheckFailed", Some(hold_of(&other.to_string()))),
