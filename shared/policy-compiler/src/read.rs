@@ -255,6 +255,9 @@ fn attempts(text: &str) -> Result<u8, &'static str> {
     text.parse().ok().filter(|attempts| (1..=5).contains(attempts)).ok_or("must be a number from 1 to 5")
 }
 
+/// Automation's limit for one value of a parameter.
+const LONGEST_VALUE: usize = 512;
+
 fn parameter_source(text: &str) -> Result<ParameterSource, &'static str> {
     match text {
         "${resource.id}" => Ok(ParameterSource::ResourceId),
@@ -263,6 +266,7 @@ fn parameter_source(text: &str) -> Result<ParameterSource, &'static str> {
         text if text.is_empty() || text.contains("${") || text.contains("{{") => Err(
             "a value must be ${resource.id}, ${resource.account}, ${resource.region}, or text without ${ and {{",
         ),
+        text if text.chars().count() > LONGEST_VALUE => Err("a value must have at most 512 characters"),
         text => Ok(ParameterSource::Constant(text.to_owned())),
     }
 }

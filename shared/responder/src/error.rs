@@ -1,11 +1,13 @@
 //! What can go wrong outside, told apart by the one question that matters: is it worth another try?
 
+use std::fmt;
+
 use thiserror::Error;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A call that may succeed later: throttled, timed out, or broken on the other side.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[error("could not {attempted}")]
 pub struct RetryableError {
     attempted: String,
@@ -13,12 +15,26 @@ pub struct RetryableError {
 }
 
 /// A call that will fail again until somebody changes something.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[error("could not {attempted}; {remedy}")]
 pub struct FinalError {
     attempted: String,
     remedy: &'static str,
     source: Source,
+}
+
+impl fmt::Debug for RetryableError {
+    /// As in the log: the SDK's own `Debug` would print whole answers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&chain(self))
+    }
+}
+
+impl fmt::Debug for FinalError {
+    /// As in the log: the SDK's own `Debug` would print whole answers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&chain(self))
+    }
 }
 
 /// A call that failed.

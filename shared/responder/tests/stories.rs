@@ -1,9 +1,12 @@
 //! Whole stories against a modelled account: what is delivered, and all that comes of it.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "in tests, what is not there is a failure")]
+
 mod account;
 
 use account::{Account, Call, Fault, at, clear, deliver, deliver_as, deliver_until_answered, ended, violated};
 use mend_core::decision::{Reason, Verdict};
+use mend_core::identity::IncidentId;
 use mend_core::incident::{Outcome, State};
 use mend_core::mode::Mode;
 use mend_core::report::OpsItemStatus;
@@ -286,6 +289,18 @@ fn a_repair_that_is_broken_again_before_its_outcome_is_heard_is_repaired_again()
     assert_eq!(answered(&account, Mode::Enforce, &outcome).decision, Verdict::Resolve);
     assert_eq!(account.executions.borrow().len(), 2);
     assert!(account.holds.borrow().is_empty());
+}
+
+#[test]
+fn a_hold_that_has_gone_to_another_incident_is_left_to_it() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    let other: IncidentId = format!("{}-1", "0".repeat(32)).parse().unwrap();
+    account.holds.borrow_mut().values_mut().for_each(|holder| *holder = other.clone());
+    account.pass(10);
+    assert_eq!(answered(&account, Mode::Enforce, &outcome).decision, Verdict::Resolve);
+    assert_eq!(account.holds.borrow().values().collect::<Vec<_>>(), [&other]);
 }
 
 #[test]

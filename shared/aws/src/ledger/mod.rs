@@ -263,6 +263,7 @@ impl<C> Aws<C> {
             .set_key(Some(key(&format!("resource#{}", resource_key(&incident.resource)), "hold")))
             .condition_expression(HOLD_IS_FREE_OR_OURS)
             .expression_attribute_values(":fingerprint", AttributeValue::S(incident.id.fingerprint.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
         Ok(TransactWriteItem::builder().delete(delete).build())

@@ -383,6 +383,7 @@ async fn a_resource_is_held_and_given_back_together_with_the_row() {
         "Key": item(&json!({"pk": RESOURCE, "sk": "hold"})),
         "ConditionExpression": "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)",
         "ExpressionAttributeValues": ours,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }});
     for (hold, expected) in [(Hold::Take, take), (Hold::Release, release)] {
         let wire = Wire::answering([Answer::json(&json!({}))]);

@@ -256,6 +256,9 @@ fn no_parameter_can_become_a_template_of_another_kind() {
                         ${resource.region}, or text without ${ and {{";
         assert_eq!(errors, [expected], "{value}");
     }
+    let config = config_with("${resource.id}", &"x".repeat(513));
+    let errors = Repository::new().with("policy/config.yaml", &config).read().unwrap_err();
+    assert_eq!(errors, ["policy/config.yaml:17: parameters: a value must have at most 512 characters"]);
 }
 
 #[test]

@@ -52,18 +52,28 @@ impl<'a, W: Ledger> Held<'a, W> {
 
     /// Writes the row and keeps the lease.
     pub(super) async fn store(&mut self) -> Result<Stored, ResponseError> {
-        let write = Write {
-            fingerprint: self.fingerprint,
-            row: &self.row,
-            hold: hold(self.stored.incident.as_ref(), self.row.incident.as_ref()),
-            before_state: self.before_state.as_ref(),
-            history: self.history.as_ref(),
-        };
-        match self.world.write(&write).await.map_err(ResponseError::Ledger)? {
+        let hold = hold(self.stored.incident.as_ref(), self.row.incident.as_ref());
+        let mut written = self.write(hold).await?;
+        if hold == Hold::Release && matches!(written, Written::ResourceHeld(_)) {
+            // The hold is not ours any more, so there is nothing to give back.
+            written = self.write(Hold::Unchanged).await?;
+        }
+        match written {
             Written::Version(version) => Ok(self.stored_as(version)),
             Written::ResourceHeld(other) => Ok(Stored::ResourceHeld(other)),
             Written::Overtaken => self.read_again().await,
         }
+    }
+
+    async fn write(&self, hold: Hold) -> Result<Written, ResponseError> {
+        let write = Write {
+            fingerprint: self.fingerprint,
+            row: &self.row,
+            hold,
+            before_state: self.before_state.as_ref(),
+            history: self.history.as_ref(),
+        };
+        self.world.write(&write).await.map_err(ResponseError::Ledger)
     }
 
     fn stored_as(&mut self, version: u64) -> Stored {
