@@ -4,7 +4,7 @@ use crate::text::{consists_of, is_hex, text_type};
 
 text_type! {
     /// The name of a Mend runbook: `Mend-CloseAdminPorts`. Routes can name no other document.
-    RunbookName, "a runbook's name", "Mend-<VerbNoun>, at most 128 letters and digits", is_runbook_name
+    RunbookName, "a runbook's name", "Mend- and a verb and noun, at most 128 letters and digits", is_runbook_name
 }
 
 const fn is_runbook_name(text: &[u8]) -> bool {

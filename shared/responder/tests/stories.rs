@@ -1,6 +1,11 @@
 //! Whole stories against a modelled account: what is delivered, and all that comes of it.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "in tests, what is not there is a failure")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "in tests, what is not there is a failure"
+)]
 
 mod account;
 

@@ -221,7 +221,7 @@ fn what_is_wrong_with_a_runbook_or_its_parameters_is_told_with_its_line() {
         (
             "runbook: Mend-CloseAdminPorts",
             "runbook: AWS-DisablePublicAccessForSecurityGroup",
-            "13: runbook: a runbook's name must be Mend-<VerbNoun>, at most 128 letters and digits",
+            "13: runbook: a runbook's name must be Mend- and a verb and noun, at most 128 letters and digits",
         ),
         (
             "runbook: Mend-CloseAdminPorts",
@@ -232,7 +232,7 @@ fn what_is_wrong_with_a_runbook_or_its_parameters_is_told_with_its_line() {
         (
             "undo: Mend-RestoreAdminPorts",
             "undo: ../runbooks/Mend-RestoreAdminPorts",
-            "14: undo: a runbook's name must be Mend-<VerbNoun>, at most 128 letters and digits",
+            "14: undo: a runbook's name must be Mend- and a verb and noun, at most 128 letters and digits",
         ),
         (
             "  parameters:",
