@@ -81,17 +81,6 @@ STORIES = [
 
 STARTED_AGAIN = [story for story in STORIES if story.long_runbook]
 
-NEW_ID = pytest.mark.xfail(
-    strict=True,
-    reason="the id of a notification or event counts the attempts that are over when it is sent: sent again"
-    " after the outcome came in, it has another id than the first time",
-)
-
-
-def told_again_later(story: Story) -> bool:
-    crash = story.crashes[0]
-    return crash in (compliance("Publish"), compliance("PutEvents")) and not story.long_runbook
-
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
@@ -186,10 +175,7 @@ def test_a_start_is_repeated_word_for_word(survivors: Survivors, story: Story):
     assert first == again
 
 
-@pytest.mark.parametrize(
-    "story",
-    [pytest.param(s, marks=[NEW_ID] if told_again_later(s) else [], id=str(s)) for s in STORIES],
-)
+@pytest.mark.parametrize("story", STORIES, ids=str)
 def test_what_is_told_twice_has_the_same_id(survivors: Survivors, story: Story):
     account, group_id = survivors.account, survivors.groups[story]
     account.settled(group_id, "resolved")

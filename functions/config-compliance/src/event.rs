@@ -42,7 +42,7 @@ struct EvaluationIdentifier {
 const ORDERING_TIMESTAMP: &str = "detail.newEvaluationResult.evaluationResultIdentifier.orderingTimestamp";
 
 /// So far may AWS's clock be ahead of the function's. A later time would silence all that follows it.
-const CLOCK_DIFFERENCE: Duration = Duration::from_mins(15);
+const CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
 /// Reads the event: a signal, or the decision that there is nothing to answer.
 pub(crate) fn parse(
@@ -81,6 +81,10 @@ pub(crate) fn parse(
     }
     let region = Region::new(detail.aws_region)
         .map_err(|error| MalformedEvent::new("detail.awsRegion", error.to_string()))?;
+    if region != place.region {
+        // A runbook looks in its own Region, and would find nothing there and nothing wrong.
+        return Ok(Err(Decision::new(Verdict::Ignore, Reason::OtherRegion(region))));
+    }
     Ok(checked("detail.resourceType", ResourceType::new(detail.resource_type)).and_then(|kind| {
         let id = checked("detail.resourceId", ResourceId::new(detail.resource_id))?;
         let rule = checked("detail.configRuleName", ConfigRuleName::new(detail.config_rule_name))?;

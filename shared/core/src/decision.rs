@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::account::AccountId;
+use crate::account::{AccountId, Region};
 use crate::automation::RunbookName;
 use crate::identity::{AttemptNumber, IncidentId};
 use crate::mode::{Environment, Mode};
@@ -146,6 +146,8 @@ pub enum Reason {
     InsufficientData,
     /// The resource belongs to another account, whose own Mend answers.
     MemberAccount(AccountId),
+    /// The resource is in another Region, whose own Mend answers.
+    OtherRegion(Region),
     /// The event was addressed to another account.
     ForeignAccount,
     /// Text that must not reach any API call: in which field, and which rule it breaks.
@@ -222,6 +224,7 @@ impl fmt::Display for Reason {
             Self::MemberAccount(account) => {
                 write!(f, "the resource belongs to account {account}, whose own Mend answers")
             }
+            Self::OtherRegion(region) => write!(f, "the resource is in {region}, whose own Mend answers"),
             Self::ForeignAccount => f.write_str("the event is addressed to another account than the stack's"),
             Self::Hostile(field, broken) => write!(f, "{field}: {broken}"),
             Self::NotAnAttempt => f.write_str("the execution carries no incident and attempt of Mend"),

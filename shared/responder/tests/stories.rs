@@ -200,8 +200,7 @@ fn an_incident_whose_runbook_fails_is_tried_again_and_then_escalated() {
 #[test]
 fn a_runbook_that_cannot_be_started_ends_with_a_person() {
     let account = Account::new();
-    account.fail(5, Fault::Refused);
-    account.fail(10, Fault::Refused);
+    account.refused.set(Some(Call::Start));
     let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
     assert_eq!(account.the_incident().state, State::Escalated, "{:?}", account.calls.borrow());
     assert_eq!(answer.decision, Verdict::Respond);

@@ -68,6 +68,10 @@ pub fn open<T: DeserializeOwned>(
     } else {
         Freshness::Live
     };
+    // serde would take a list for a struct, field by field.
+    if !event.detail.is_object() {
+        return Err(MalformedEvent::new("detail", "must be an object"));
+    }
     Ok(Ok(Opened { detail: fields("detail", event.detail)?, freshness, id: event.id }))
 }
 
@@ -167,7 +171,7 @@ mod tests {
             ("time", Value::Null, "time: is missing"),
             ("detail", json!({}), "detail: missing field `number`"),
             ("detail", json!({"number": "secret"}), "detail.number: invalid type: string, expected u8"),
-            ("detail", json!([]), "detail: invalid length 0, expected struct Detail with 1 element"),
+            ("detail", json!([7]), "detail: must be an object"),
         ];
         for (field, value, expected) in cases {
             let error = opened(|event| event[field] = value.clone()).unwrap_err().to_string();

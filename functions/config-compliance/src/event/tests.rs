@@ -73,6 +73,13 @@ fn a_member_accounts_resource_is_left_to_its_own_mend() {
 }
 
 #[test]
+fn a_resource_of_another_region_is_left_to_its_own_mend() {
+    let decision = parsed(changed("/detail/awsRegion", json!("us-east-1"))).unwrap().unwrap_err();
+    let region = Region::from_static("us-east-1");
+    assert_eq!(decision, Decision::new(Verdict::Ignore, Reason::OtherRegion(region)));
+}
+
+#[test]
 fn an_event_for_another_account_is_rejected() {
     let decision = parsed(changed("/account", json!("999999999999"))).unwrap().unwrap_err();
     assert_eq!(decision.verdict, Verdict::Reject);
@@ -109,7 +116,7 @@ fn hostile_text_is_rejected_and_not_repeated() {
 fn a_malformed_event_is_an_error_that_names_the_field() {
     let ordering = "/detail/newEvaluationResult/evaluationResultIdentifier/orderingTimestamp";
     for (field, value, expected) in [
-        ("/detail", Value::Null, "detail: invalid type: null"),
+        ("/detail", Value::Null, "detail: must be an object"),
         ("/detail/messageType", json!("Other"), "detail.messageType: must be ComplianceChangeNotification"),
         ("/detail/resourceId", json!(17), "detail.resourceId: invalid type: integer"),
         ("/detail/resourceId", Value::Null, "detail.resourceId: invalid type: null"),
@@ -121,7 +128,7 @@ fn a_malformed_event_is_an_error_that_names_the_field() {
             "detail.newEvaluationResult.complianceType: must be COMPLIANT, NON_COMPLIANT, NOT_APPLICABLE",
         ),
         (ordering, json!("yesterday"), "orderingTimestamp: a time must look like"),
-        (ordering, json!("2026-11-24T07:16:00Z"), "orderingTimestamp: lies in the future"),
+        (ordering, json!("2026-11-24T07:01:01Z"), "orderingTimestamp: lies in the future"),
     ] {
         let error = parsed(changed(field, value)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error} should name {expected}");

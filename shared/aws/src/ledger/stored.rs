@@ -8,7 +8,7 @@ use mend_core::account::{AccountId, Region};
 use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
 use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId, InvalidIdentity};
 use mend_core::incident::{
-    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Outcome, Plan,
+    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome, Plan,
     Resolution, State,
 };
 use mend_core::mode::NotOneOf;
@@ -504,6 +504,7 @@ pub(super) struct StoredIncident {
     causes: BTreeMap<String, StoredCause>,
     state: StoredState,
     finished: Vec<StoredFinishedAttempt>,
+    occasions: u32,
     outbox: Vec<String>,
     ops_item: Option<String>,
     notes: Vec<StoredNote>,
@@ -527,6 +528,7 @@ impl From<&Incident> for StoredIncident {
             causes: causes.collect(),
             state: StoredState::from(&incident.state),
             finished: incident.finished.iter().map(StoredFinishedAttempt::from).collect(),
+            occasions: incident.occasions,
             outbox: incident.outbox.iter().copied().map(effect_word).collect(),
             ops_item: incident.ops_item.as_ref().map(ToString::to_string),
             notes: notes.map(|note| StoredNote { at: note.at.milliseconds(), text: note.text.clone() }).collect(),
@@ -558,6 +560,7 @@ impl TryFrom<StoredIncident> for Incident {
             causes: causes.collect::<Result<_, NotUnderstood>>()?,
             state: stored.state.try_into()?,
             finished: stored.finished.into_iter().map(FinishedAttempt::try_from).collect::<Result<_, _>>()?,
+            occasions: stored.occasions,
             outbox: stored.outbox.iter().map(|word| effect(word)).collect::<Result<_, _>>()?,
             ops_item: stored.ops_item.map(OpsItemId::new).transpose()?,
             notes: notes.map(|note| Note { at: Timestamp::from_milliseconds(note.at), text: note.text }).collect(),
@@ -569,20 +572,25 @@ fn effect_word(effect: Effect) -> String {
     match effect {
         Effect::OpsItem => "ops-item".to_owned(),
         Effect::Runbook => "runbook".to_owned(),
-        Effect::Notification(change) => format!("notification/{change}"),
-        Effect::Event(change) => format!("event/{change}"),
+        Effect::Notification(Occasion { change, number }) => format!("notification/{change}/{number}"),
+        Effect::Event(Occasion { change, number }) => format!("event/{change}/{number}"),
     }
 }
 
 fn effect(word: &str) -> Result<Effect, NotUnderstood> {
-    let every = [Effect::OpsItem, Effect::Runbook]
-        .into_iter()
-        .chain(Change::ALL.map(Effect::Notification))
-        .chain(Change::ALL.map(Effect::Event));
-    every
-        .into_iter()
-        .find(|effect| effect_word(*effect) == word)
-        .ok_or_else(|| NotUnderstood::Effect(word.chars().take(40).collect()))
+    let not_understood = || NotUnderstood::Effect(word.chars().take(40).collect());
+    let occasion = |change: &str, number: &str| {
+        let change = Change::ALL.into_iter().find(|known| known.to_string() == change);
+        change.zip(number.parse().ok()).map(|(change, number)| Occasion { change, number })
+    };
+    let effect = match word.split('/').collect::<Vec<_>>()[..] {
+        ["ops-item"] => Some(Effect::OpsItem),
+        ["runbook"] => Some(Effect::Runbook),
+        ["notification", change, number] => occasion(change, number).map(Effect::Notification),
+        ["event", change, number] => occasion(change, number).map(Effect::Event),
+        _ => None,
+    };
+    effect.ok_or_else(not_understood)
 }
 
 #[cfg(test)]

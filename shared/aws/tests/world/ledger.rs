@@ -95,7 +95,8 @@ fn stored_incident() -> Value {
             "ended_at": 1_772_600_747_890_i64,
             "changes": null,
         }],
-        "outbox": ["ops-item", "runbook", "notification/Responding"],
+        "occasions": 2,
+        "outbox": ["ops-item", "runbook", "notification/Responding/2"],
         "ops_item": "oi-0123456789ab",
         "notes": [{"at": 1_772_600_717_890_i64, "text": "Responding: restricted-ssh reports a violation"}],
     })
@@ -556,7 +557,7 @@ async fn a_row_that_is_not_understood_stops_its_incident() {
         (broken(&["incident", "severity"], json!("awful")), "must be one of low, medium, high, critical"),
         (broken(&["incident", "causes"], json!({"rumour/x": {"violated": true, "at": 1}})), "a cause must be"),
         (broken(&["incident", "outbox"], json!(["fax"])), "an effect is not one of the known ones: fax"),
-        (broken(&["incident", "outbox"], json!(["event/Exploded"])), "event/Exploded"),
+        (broken(&["incident", "outbox"], json!(["event/Exploded/1"])), "event/Exploded/1"),
         (broken(&["inbox"], json!([{"kind": "rumour"}])), "a field is missing or has another type"),
     ] {
         let wire = Wire::answering([Answer::json(&json!({"Item": item(&stored)}))]);

@@ -7,7 +7,8 @@ use mend_core::account::{AccountId, Region};
 use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
 use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId};
 use mend_core::incident::{
-    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Outcome, Plan, State,
+    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome, Plan,
+    State,
 };
 use mend_core::policy::{Problem, RouteName, Severity};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
@@ -120,7 +121,12 @@ pub(crate) fn incident() -> Incident {
             ended_at: seconds_ago(20),
             changes: None,
         }],
-        outbox: vec![Effect::OpsItem, Effect::Runbook, Effect::Notification(Change::Responding)],
+        occasions: 2,
+        outbox: vec![
+            Effect::OpsItem,
+            Effect::Runbook,
+            Effect::Notification(Occasion { change: Change::Responding, number: 2 }),
+        ],
         ops_item: Some(OpsItemId::from_static("oi-0123456789ab")),
         notes: vec![Note {
             at: seconds_ago(50),

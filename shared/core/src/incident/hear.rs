@@ -76,6 +76,7 @@ impl Incident {
             causes: BTreeMap::from([(signal.cause.clone(), CauseRecord { state: signal.state, at: signal.at })]),
             state: State::Open,
             finished: Vec::new(),
+            occasions: 0,
             outbox: Vec::new(),
             ops_item: None,
             notes: Vec::new(),

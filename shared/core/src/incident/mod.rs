@@ -11,7 +11,7 @@ mod outbox;
 use std::collections::BTreeMap;
 
 pub use hear::{Consequence, Heard};
-pub use outbox::{Change, Effect};
+pub use outbox::{Change, Effect, Occasion};
 
 use crate::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
 use crate::decision::Reason;
@@ -175,6 +175,8 @@ pub struct Incident {
     pub state: State,
     /// The attempts that are over.
     pub finished: Vec<FinishedAttempt>,
+    /// How many changes others have been told about, or are to be.
+    pub occasions: u32,
     /// What has to happen outside the ledger, in this order.
     pub outbox: Vec<Effect>,
     /// Its OpsItem.

@@ -58,6 +58,15 @@ impl fmt::Display for Change {
     }
 }
 
+/// A change, and which of the incident's changes it is: what tells of it twice says the same number twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occasion {
+    /// What changed.
+    pub change: Change,
+    /// Counted from 1 over the whole incident.
+    pub number: u32,
+}
+
 /// One thing that has to happen outside the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -66,36 +75,38 @@ pub enum Effect {
     /// Start the runbook of the attempt that is under way.
     Runbook,
     /// Tell people.
-    Notification(Change),
+    Notification(Occasion),
     /// Tell machines, on Mend's own bus.
-    Event(Change),
+    Event(Occasion),
 }
 
 impl Incident {
     /// Puts into the outbox what a change asks for.
     pub(super) fn announce(&mut self, change: Change) {
-        match change {
-            Change::Suppressed => self.put(Effect::Event(change)),
-            Change::Responding => {
-                self.put(Effect::OpsItem);
-                self.put(Effect::Runbook);
-                self.put(Effect::Notification(change));
-                self.put(Effect::Event(change));
-            }
-            Change::Observed | Change::Deferred | Change::AwaitingApproval | Change::Escalated => {
-                self.put(Effect::OpsItem);
-                self.put(Effect::Notification(change));
-                self.put(Effect::Event(change));
-            }
-            Change::Resolved => {
-                // Who was never told of the problem is not told of its end.
-                if self.ops_item.is_some() || self.outbox.contains(&Effect::OpsItem) {
-                    self.put(Effect::OpsItem);
-                    self.put(Effect::Notification(change));
-                }
-                self.put(Effect::Event(change));
-            }
+        self.occasions = self.occasions.saturating_add(1);
+        let occasion = Occasion { change, number: self.occasions };
+        let for_people = match change {
+            Change::Suppressed => false,
+            Change::Observed
+            | Change::Deferred
+            | Change::AwaitingApproval
+            | Change::Responding
+            | Change::Escalated => true,
+            // Who was never told of the problem is not told of its end.
+            Change::Resolved => self.ops_item.is_some() || self.outbox.contains(&Effect::OpsItem),
+        };
+        if for_people {
+            self.put(Effect::OpsItem);
+            // A message that has waited until now is out of date: this one tells the whole story.
+            self.outbox.retain(|waiting| !matches!(waiting, Effect::Notification(_)));
         }
+        if change == Change::Responding {
+            self.put(Effect::Runbook);
+        }
+        if for_people {
+            self.put(Effect::Notification(occasion));
+        }
+        self.put(Effect::Event(occasion));
     }
 
     /// An effect brings the outside in step with the incident as it is, so once in the outbox is enough.

@@ -189,7 +189,8 @@ fn failed_attempts_are_followed_by_others_then_by_a_person() {
     assert_eq!(heard.consequence, Consequence::Escalated);
     assert_eq!(incident.state, State::Escalated);
     assert_eq!(incident.severity, Severity::Critical, "one step worse than the route's");
-    for effect in [Effect::OpsItem, Effect::Notification(Change::Escalated), Effect::Event(Change::Escalated)] {
+    let escalated = Occasion { change: Change::Escalated, number: 3 };
+    for effect in [Effect::OpsItem, Effect::Notification(escalated), Effect::Event(escalated)] {
         assert!(incident.outbox.contains(&effect), "{effect:?}");
     }
 
@@ -254,11 +255,32 @@ fn a_person_may_start_the_attempt_that_waits_for_approval() {
 fn who_was_not_told_of_a_problem_is_not_told_of_its_end() {
     let mut quiet = incident(Course::Leave);
     let _ = quiet.hear(&clear("ssh", 20), &route(), at(21));
-    assert_eq!(quiet.outbox, [Effect::Event(Change::Suppressed), Effect::Event(Change::Resolved)]);
+    let occasion = |change, number| Occasion { change, number };
+    assert_eq!(
+        quiet.outbox,
+        [Effect::Event(occasion(Change::Suppressed, 1)), Effect::Event(occasion(Change::Resolved, 2))]
+    );
 
     let mut told = incident(Course::Record(plan()));
     let _ = told.hear(&clear("ssh", 20), &route(), at(21));
-    assert!(told.outbox.contains(&Effect::Notification(Change::Resolved)));
+    assert!(told.outbox.contains(&Effect::Notification(occasion(Change::Resolved, 2))));
+}
+
+#[test]
+fn a_message_that_has_waited_too_long_gives_way_to_the_next() {
+    let mut incident = incident(Course::Start(plan()));
+    let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    let occasion = |change, number| Occasion { change, number };
+    assert_eq!(
+        incident.outbox,
+        [
+            // Machines follow every change.
+            Effect::Event(occasion(Change::Responding, 1)),
+            Effect::OpsItem,
+            Effect::Notification(occasion(Change::Resolved, 2)),
+            Effect::Event(occasion(Change::Resolved, 2)),
+        ]
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Place, notification::details};
-use crate::incident::{Change, Incident};
+use crate::incident::{Incident, Occasion};
 use crate::policy::Route;
 
 /// An event on Mend's bus.
@@ -23,11 +23,11 @@ impl MendEvent {
 
     /// Tells of a change of the incident. A repetition carries the same `detail.id`.
     #[must_use]
-    pub fn of(incident: &Incident, change: Change, route: &Route, place: &Place) -> Self {
+    pub fn of(incident: &Incident, occasion: Occasion, route: &Route, place: &Place) -> Self {
         Self {
-            detail_type: format!("Mend Incident {change}"),
+            detail_type: format!("Mend Incident {}", occasion.change),
             resources: place.arn(&incident.resource).into_iter().collect(),
-            detail: details(incident, change, route, place),
+            detail: details(incident, occasion, route, place),
         }
     }
 }

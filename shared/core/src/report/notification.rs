@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
 use crate::identity::effect_key;
-use crate::incident::{Change, Incident};
+use crate::incident::{Change, Incident, Occasion};
 use crate::policy::Route;
 use crate::signal::Cause;
 
@@ -28,12 +28,13 @@ const SUBJECT: usize = 99;
 impl Notification {
     /// Tells of a change of the incident. A repetition carries the same `id`.
     #[must_use]
-    pub fn of(incident: &Incident, change: Change, route: &Route, place: &Place) -> Self {
+    pub fn of(incident: &Incident, occasion: Occasion, route: &Route, place: &Place) -> Self {
+        let change = occasion.change;
         let resource = &incident.resource;
         Self {
             subject: subject(incident, change, route, place),
             text: text(incident, route, place),
-            json: details(incident, change, route, place),
+            json: details(incident, occasion, route, place),
             attributes: [
                 ("severity", incident.severity.to_string()),
                 ("route", route.name.to_string()),
@@ -93,12 +94,12 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
 }
 
 /// The change for machines: the JSON of notifications and the detail of Mend's events.
-pub(super) fn details(incident: &Incident, change: Change, route: &Route, place: &Place) -> Value {
+pub(super) fn details(incident: &Incident, occasion: Occasion, route: &Route, place: &Place) -> Value {
+    let Occasion { change, number } = occasion;
     let execution = incident.latest_execution();
     let causes: Vec<_> = incident.causes.keys().map(Cause::key).collect();
-    let occasion = format!("{change}/{}", incident.finished.len());
     json!({
-        "id": effect_key(&incident.id, incident.opened_at, &occasion).to_string(),
+        "id": effect_key(&incident.id, incident.opened_at, &format!("change/{number}")).to_string(),
         "change": change.to_string(),
         "decision": change.verdict(),
         "incident": incident.id.to_string(),

@@ -1,8 +1,12 @@
 use super::*;
 use crate::automation::OpsItemId;
 use crate::guard::Course;
-use crate::incident::AttemptReport;
 use crate::incident::tests::{at, incident, plan, report, route};
+use crate::incident::{AttemptReport, Occasion};
+
+fn first(change: Change) -> Occasion {
+    Occasion { change, number: 1 }
+}
 
 fn place() -> Place {
     Place {
@@ -27,7 +31,7 @@ fn repaired() -> Incident {
 
 #[test]
 fn a_notification_reads_like_a_colleagues_message() {
-    let notification = Notification::of(&repaired(), Change::Resolved, &route(), &place());
+    let notification = Notification::of(&repaired(), first(Change::Resolved), &route(), &place());
     assert_eq!(notification.subject, "[Mend dev] Resolved: SSH or RDP is open to the world, sg-0badcafe");
     assert_eq!(
         notification.text,
@@ -65,7 +69,7 @@ fn every_state_says_what_was_done_and_what_is_to_do() {
         (escalated, "2 times, without success. The last time: no permission.", "repair the resource by hand"),
         (repaired(), "repaired it and read it back", "Mend-RestoreAdminPorts undoes the repair"),
     ] {
-        let text = Notification::of(&incident, Change::Observed, &route(), &place()).text;
+        let text = Notification::of(&incident, first(Change::Observed), &route(), &place()).text;
         assert!(text.contains(did), "{did} in {text}");
         assert!(text.contains(todo), "{todo} in {text}");
     }
@@ -76,7 +80,7 @@ fn subjects_fit_sns() {
     let mut long = opened(Course::Record(plan()));
     long.resource.id = crate::resource::ResourceId::new("x".repeat(512)).unwrap();
     for change in Change::ALL {
-        let subject = Notification::of(&long, change, &route(), &place()).subject;
+        let subject = Notification::of(&long, first(change), &route(), &place()).subject;
         assert!(subject.len() < 100 && subject.is_ascii(), "{subject}");
         assert!(!subject.contains(char::is_control), "{subject}");
     }
@@ -145,26 +149,24 @@ fn status_follows_state() {
 }
 
 #[test]
-fn a_repeated_change_carries_the_same_id_and_another_change_another() {
+fn what_tells_of_a_change_again_carries_the_same_id_even_when_the_incident_has_moved_on() {
     let id =
-        |incident: &Incident, change| MendEvent::of(incident, change, &route(), &place()).detail["id"].clone();
+        |incident: &Incident, occasion| MendEvent::of(incident, occasion, &route(), &place()).detail["id"].clone();
+    let responding = Occasion { change: Change::Responding, number: 1 };
     let running = opened(Course::Start(plan()));
-    assert_eq!(id(&running, Change::Responding), id(&running, Change::Responding));
-    assert_ne!(id(&running, Change::Responding), id(&repaired(), Change::Resolved));
-    let mut second = opened(Course::Start(plan()));
-    let _ = second.hear_outcome(&report(1, Outcome::TimedOut, 30), &route(), at(31));
-    second.take(Course::Start(plan()), &[], at(31));
-    assert_ne!(id(&running, Change::Responding), id(&second, Change::Responding));
+    assert_eq!(id(&running, responding), id(&repaired(), responding));
+    assert_ne!(id(&running, responding), id(&repaired(), Occasion { change: Change::Resolved, number: 2 }));
+    assert_ne!(id(&running, responding), id(&running, Occasion { number: 3, ..responding }));
 }
 
 #[test]
 fn machines_get_the_same_as_people() {
-    let event = MendEvent::of(&repaired(), Change::Resolved, &route(), &place());
+    let event = MendEvent::of(&repaired(), first(Change::Resolved), &route(), &place());
     assert_eq!(event.detail_type, "Mend Incident Resolved");
     assert_eq!(event.detail["decision"], "resolve");
     assert_eq!(event.detail["state"], "resolved");
     assert_eq!(event.detail["resource"]["id"], "sg-0badcafe");
-    let notification = Notification::of(&repaired(), Change::Resolved, &route(), &place());
+    let notification = Notification::of(&repaired(), first(Change::Resolved), &route(), &place());
     assert_eq!(notification.json, event.detail);
     let attributes = notification.attributes.map(|(name, value)| format!("{name}={value}"));
     assert_eq!(

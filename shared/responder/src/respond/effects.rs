@@ -87,10 +87,10 @@ impl<W: World> Responder<'_, W> {
                 incident.started(execution, self.world.now());
                 Ok(())
             }
-            Effect::Notification(change) => {
-                self.world.publish(&Notification::of(incident, change, route, place)).await
+            Effect::Notification(occasion) => {
+                self.world.publish(&Notification::of(incident, occasion, route, place)).await
             }
-            Effect::Event(change) => self.world.put(&MendEvent::of(incident, change, route, place)).await,
+            Effect::Event(occasion) => self.world.put(&MendEvent::of(incident, occasion, route, place)).await,
         }
     }
 }

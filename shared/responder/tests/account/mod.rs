@@ -72,6 +72,8 @@ pub(crate) struct Account {
     /// Every call, in order.
     pub(crate) calls: RefCell<Vec<Call>>,
     faults: RefCell<HashMap<usize, Fault>>,
+    /// Every such call fails for good.
+    pub(crate) refused: Cell<Option<Call>>,
     interruptions: RefCell<HashMap<usize, Interruption>>,
     pub(crate) kill: RefCell<Option<KillSwitch>>,
     pub(crate) mode: Cell<Option<ModeSwitch>>,
@@ -139,7 +141,8 @@ impl Account {
         if let Some(interruption) = interruption {
             interruption(self);
         }
-        let fault = self.faults.borrow_mut().remove(&index);
+        let refused = (self.refused.get() == Some(call)).then_some(Fault::Refused);
+        let fault = self.faults.borrow_mut().remove(&index).or(refused);
         let passing = || CallError::retryable(format!("{call:?}"), "throttled");
         match fault {
             None => effect(),

@@ -54,12 +54,13 @@ fn cause() -> impl Strategy<Value = Cause> {
 }
 
 fn any_effect() -> impl Strategy<Value = Effect> {
-    let change = || select(&Change::ALL[..]);
+    let occasion =
+        || (select(&Change::ALL[..]), any::<u32>()).prop_map(|(change, number)| Occasion { change, number });
     prop_oneof![
         Just(Effect::OpsItem),
         Just(Effect::Runbook),
-        change().prop_map(Effect::Notification),
-        change().prop_map(Effect::Event),
+        occasion().prop_map(Effect::Notification),
+        occasion().prop_map(Effect::Event),
     ]
 }
 
@@ -192,13 +193,14 @@ prop_compose! {
         causes in btree_map(cause(), cause_record(), 0..4),
         state in state(),
         finished in vec(finished_attempt(), 0..3),
+        occasions in any::<u32>(),
         outbox in vec(any_effect(), 0..6),
         ops_item in option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)),
         notes in vec(note(), 0..4),
     ) -> Incident {
         Incident {
-            id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, outbox, ops_item,
-            notes,
+            id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, occasions,
+            outbox, ops_item, notes,
         }
     }
 }
