@@ -16,6 +16,7 @@ use crate::incident::{Change, Incident, Outcome, Plan, Resolution, State};
 use crate::mode::Environment;
 use crate::policy::Route;
 use crate::resource::Resource;
+use crate::switches::mode_parameter;
 
 /// Where the reader is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +153,18 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
     }
 }
 
+/// `SSH is open to the world: AWS::EC2::SecurityGroup sg-… in eu-central-1, account 111122223333 (dev).`
+fn what_and_where(incident: &Incident, route: &Route, place: &Place) -> String {
+    let Resource { account, region, kind, id } = &incident.resource;
+    format!("{}: {kind} {id} in {region}, account {account} ({}).", route.title, place.environment)
+}
+
 /// What the reader needs to do.
-fn what_you_need_to_do(incident: &Incident, route: &Route) -> String {
+fn what_you_need_to_do(incident: &Incident, route: &Route, place: &Place) -> String {
     match &incident.state {
         State::Observed(_) => format!(
-            "Repair it by hand, or let Mend do it: set the route's mode switch /mend/<environment>/mode/{} to enforce.",
-            route.name
+            "Repair it by hand, or let Mend do it: set the route's mode switch {} to enforce.",
+            mode_parameter(place.environment, &route.name)
         ),
         State::AwaitingApproval(attempt) => format!(
             "Look at the plan. To approve it, run {} from the OpsItem with Incident {} and Attempt {}.",

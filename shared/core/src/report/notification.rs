@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
+use super::{Place, plan, state_name, what_and_where, what_mend_did, what_you_need_to_do};
 use crate::identity::effect_key;
 use crate::incident::{Change, Incident, Occasion};
 use crate::policy::Route;
@@ -62,25 +62,14 @@ fn subject(incident: &Incident, change: Change, route: &Route, place: &Place) ->
 }
 
 fn text(incident: &Incident, route: &Route, place: &Place) -> String {
-    let resource = &incident.resource;
     let causes: Vec<_> =
         incident.causes.iter().map(|(cause, record)| format!("{cause}, as of {}", record.at)).collect();
     let mut text = format!(
-        "{title}: {kind} {id} in {region}, account {account} ({environment}).\n\
-         \n\
-         What happened: reported by {causes}.\n\
-         What Mend did: {did}\n\
-         What you need to do: {todo}\n\
-         \n",
-        title = route.title,
-        kind = resource.kind,
-        id = resource.id,
-        region = resource.region,
-        account = resource.account,
-        environment = place.environment,
-        causes = causes.join("; "),
-        did = what_mend_did(incident, route),
-        todo = what_you_need_to_do(incident, route).replace("<environment>", &place.environment.to_string()),
+        "{}\n\nWhat happened: reported by {}.\nWhat Mend did: {}\nWhat you need to do: {}\n\n",
+        what_and_where(incident, route, place),
+        causes.join("; "),
+        what_mend_did(incident, route),
+        what_you_need_to_do(incident, route, place),
     );
     // Writing to a string does not fail.
     if let Some(id) = &incident.ops_item {

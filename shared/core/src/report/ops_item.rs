@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Place, plan, state_name, what_mend_did, what_you_need_to_do};
+use super::{Place, plan, state_name, what_and_where, what_mend_did, what_you_need_to_do};
 use crate::incident::{Incident, State};
 use crate::policy::{Category, Route, Severity};
 use crate::signal::Cause;
@@ -54,26 +54,20 @@ impl OpsItemContent {
     /// The OpsItem that shows the incident as it is.
     #[must_use]
     pub fn of(incident: &Incident, route: &Route, place: &Place) -> Self {
-        let resource = &incident.resource;
         let causes: Vec<_> = incident.causes.keys().map(ToString::to_string).collect();
         let description = format!(
-            "**{title}**: {kind} `{id}` in {region}, account {account} ({environment}).\n\n\
-             Reported by {causes}.\n\n\
-             **What Mend did:** {did}\n\n\
-             **What you need to do:** {todo}\n\n\
+            "{}\n\n\
+             Reported by {}.\n\n\
+             **What Mend did:** {}\n\n\
+             **What you need to do:** {}\n\n\
              The story so far is in the operational data under `mend/timeline`.",
-            title = route.title,
-            kind = resource.kind,
-            id = resource.id,
-            region = resource.region,
-            account = resource.account,
-            environment = place.environment,
-            causes = causes.join(", "),
-            did = what_mend_did(incident, route),
-            todo = what_you_need_to_do(incident, route),
+            what_and_where(incident, route, place),
+            causes.join(", "),
+            what_mend_did(incident, route),
+            what_you_need_to_do(incident, route, place),
         );
         Self {
-            title: format!("{}: {}", route.title, resource.id),
+            title: format!("{}: {}", route.title, incident.resource.id),
             description: cut(description, DESCRIPTION),
             severity: incident.severity,
             category: route.category,
