@@ -9,12 +9,13 @@ use std::fmt;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use mend_aws::Aws;
+use mend_core::decision::Verdict;
 use mend_core::time::Timestamp;
 use mend_responder::world::Clock;
 use mend_responder::{Answer, CallError, Invocation, Responder, ResponseError, chain};
 use serde_json::Value;
 use thiserror::Error;
-use tracing::{error, field, info};
+use tracing::{error, field, info, warn};
 
 use event::MalformedEvent;
 use settings::Settings;
@@ -118,15 +119,7 @@ where
         };
         let correlation_id = event.payload.get("id").and_then(Value::as_str).map(str::to_owned);
         let answer = handle(event.payload, hands).await?;
-        info!(
-            correlation_id,
-            decision = %answer.decision,
-            incident.id = answer.incident,
-            opsitem.id = answer.ops_item.as_ref().map(field::display),
-            execution.id = answer.execution.as_ref().map(field::display),
-            "{}",
-            sentence(&answer)
-        );
+        tell(&answer, correlation_id.as_deref());
         Ok::<_, HandlerError>(answer)
     };
     // On the heap: the handler's future is large, and there is one of it.
@@ -137,6 +130,24 @@ where
 fn deadline(milliseconds: u64, now: Timestamp, settings: &Settings) -> Timestamp {
     let deadline = Timestamp::from_milliseconds(i64::try_from(milliseconds).unwrap_or(i64::MAX));
     if deadline > now { deadline } else { now.plus(settings.timeout) }
+}
+
+/// One line for each event. Somebody should look at what was rejected: AWS sends no such events.
+fn tell(answer: &Answer, correlation_id: Option<&str>) {
+    macro_rules! line {
+        ($level:ident) => {
+            $level!(
+                correlation_id,
+                decision = %answer.decision,
+                incident.id = answer.incident,
+                opsitem.id = answer.ops_item.as_ref().map(field::display),
+                execution.id = answer.execution.as_ref().map(field::display),
+                "{}",
+                sentence(answer)
+            )
+        };
+    }
+    if answer.decision == Verdict::Reject { line!(warn) } else { line!(info) }
 }
 
 /// The answer as a person would say it, for the log.
