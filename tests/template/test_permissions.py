@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 Statement = dict[str, Any]
 Statements = Callable[[str], list[Statement]]
 
@@ -31,7 +34,6 @@ ACTIONS_OF_A_RESPONDER = {
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
-    "dynamodb:ConditionCheckItem",
     "ssm:GetParameters",
     "ssm:DescribeDocument",
     "ssm:StartAutomationExecution",
@@ -125,14 +127,33 @@ def test_a_function_writes_to_its_own_log_group_only(deployment, function_roles,
         assert statement["Resource"] == f"{group}.Arn"
 
 
-def test_functions_start_runbooks_of_mend_only(function_roles, statements):
+@pytest.fixture(scope="session")
+def routed_runbooks() -> list[str]:
+    """The runbooks that routes name, those that undo them not among them."""
+    routes = [route for path in ROOT.glob("policy/*.yaml") for route in yaml.safe_load(path.read_text())]
+    return sorted({route["runbook"] for route in routes})
+
+
+def test_functions_start_exactly_the_runbooks_that_routes_name(function_roles, statements, routed_runbooks):
+    """A function writes before-states, so it would have hands if it could start what restores them."""
     prefix = "arn:aws:ssm:eu-central-1:123456789012:"
+    assert routed_runbooks
     for role in function_roles.values():
         (statement,) = allowing(statements(role), "ssm:StartAutomationExecution")
-        assert statement["Resource"] == [
-            f"{prefix}automation-definition/Mend-*:*",
-            f"{prefix}document/Mend-*",
-            f"{prefix}automation-execution/*",
+        assert sorted(statement["Resource"]) == sorted(
+            [
+                *(f"{prefix}automation-definition/{name}:*" for name in routed_runbooks),
+                *(f"{prefix}document/{name}" for name in routed_runbooks),
+                f"{prefix}automation-execution/*",
+            ]
+        )
+
+
+def test_functions_look_at_the_runbooks_that_they_start_only(function_roles, statements, routed_runbooks):
+    for role in function_roles.values():
+        (statement,) = allowing(statements(role), "ssm:DescribeDocument")
+        assert sorted(as_list(statement["Resource"])) == [
+            f"arn:aws:ssm:eu-central-1:123456789012:document/{name}" for name in routed_runbooks
         ]
 
 
