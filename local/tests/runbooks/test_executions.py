@@ -133,7 +133,18 @@ def inbound(group_id: str) -> set[tuple[Any, ...]]:
 
 
 def outputs(execution: dict[str, Any]) -> dict[str, str]:
-    return {name.removeprefix("Conclude."): value[0] for name, value in execution["Outputs"].items()}
+    """Return what the execution concluded."""
+    return {
+        name.removeprefix("Conclude."): value[0]
+        for name, value in execution["Outputs"].items()
+        if name.startswith("Conclude.")
+    }
+
+
+def before_state(execution: dict[str, Any]) -> str:
+    """Return the first before-state that the execution puts out, whether it got as far as Conclude or not."""
+    values = [value[0] for name, value in execution["Outputs"].items() if name.endswith(".BeforeState")]
+    return next(value for value in values if value.startswith("{"))
 
 
 def steps(execution: dict[str, Any]) -> dict[str, str]:
@@ -153,7 +164,7 @@ def keep_before_state(execution: dict[str, Any]) -> dict[str, str]:
         Item={
             "pk": {"S": f"execution#{execution_id}"},
             "sk": {"S": "before-state"},
-            "before_state": {"S": outputs(execution)["BeforeState"]},
+            "before_state": {"S": before_state(execution)},
         },
     )
     return {"ExecutionId": execution_id, "LedgerTableName": LEDGER}
@@ -331,6 +342,33 @@ def test_a_failed_revocation_fails_the_execution_and_the_next_attempt_heals(run,
     second = run(CLOSE, SecurityGroupId=group_id, Attempt="2")
     assert outputs(second)["Outcome"] == "Remediated"
     assert inbound(group_id) == {("tcp", 20, 21, "0.0.0.0/0", OPEN_IPV4["Description"])}
+
+
+def test_an_execution_that_fails_after_its_change_can_be_undone(run, make_group, monkeypatch):
+    group_id = make_group(tcp(20, 22, OPEN_IPV4), tcp(443, 443, OFFICE))
+    before = state(group_id)
+    original = SecurityGroupBackend.revoke_security_group_ingress
+
+    def revoke_and_open_anew(self, *args: Any, **kwargs: Any) -> Any:
+        answer = original(self, *args, **kwargs)
+        client("ec2").authorize_security_group_ingress(
+            GroupId=group_id, IpPermissions=[tcp(3389, 3389, OPEN_IPV4)]
+        )
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SecurityGroupBackend, "revoke_security_group_ingress", revoke_and_open_anew)
+        execution = run(CLOSE, SecurityGroupId=group_id)
+    assert execution["AutomationExecutionStatus"] == "Failed"
+    assert steps(execution)["RevokeOpenRules"] == "Success"
+    assert "Conclude" not in steps(execution)
+    [kept] = execution["Outputs"]["SelectRules.BeforeState"]
+    assert [rule["ToPort"] for rule in json.loads(kept)["Removed"]] == [22]
+
+    client("ec2").revoke_security_group_ingress(GroupId=group_id, IpPermissions=[tcp(3389, 3389, OPEN_IPV4)])
+    restored = run(RESTORE, **keep_before_state(execution))
+    assert restored["AutomationExecutionStatus"] == "Success", restored["FailureMessage"]
+    assert state(group_id) == before
 
 
 def test_a_revocation_without_effect_is_noticed(run, make_group, monkeypatch):

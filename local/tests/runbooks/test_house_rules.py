@@ -8,7 +8,14 @@ import pytest
 import yaml
 from localcloud.automation import documents
 
-RUNBOOKS = sorted((Path(__file__).parents[3] / "runbooks").glob("*.yaml"))
+ROOT = Path(__file__).parents[3]
+RUNBOOKS = sorted(ROOT.glob("runbooks/*.yaml"))
+CAN_BE_UNDONE = {
+    route["runbook"]
+    for path in ROOT.glob("policy/*.yaml")
+    for route in yaml.safe_load(path.read_text())
+    if "undo" in route
+}
 CONCLUSION = ["Conclude.Outcome", "Conclude.Changes", "Conclude.BeforeState"]
 
 
@@ -128,7 +135,9 @@ def test_it_ends_in_conclude(runbook):
     assert steps[-1]["name"] == "Conclude"
     assert steps[-1]["isEnd"] is True
     assert [f"Conclude.{output['Name']}" for output in steps[-1]["outputs"]] == CONCLUSION
-    assert runbook["outputs"] == CONCLUSION
+    early = [output for output in runbook["outputs"] if output not in CONCLUSION]
+    assert runbook["outputs"] == CONCLUSION + early
+    assert all(output.endswith(".BeforeState") for output in early)
     assert [step["name"] for step in steps if step.get("isEnd")] == ["Conclude"]
 
 
@@ -148,17 +157,34 @@ def test_every_step_can_be_reached(runbook):
     assert reachable(read, read.first_step.name) == set(read.steps)
 
 
-def test_no_change_is_concluded_unverified(runbook):
-    read = documents.read(runbook)
-    changes = [
+def changing_steps(runbook: documents.Runbook) -> set[str]:
+    return {
         name
-        for name, step in read.steps.items()
+        for name, step in runbook.steps.items()
         if step.action == "aws:executeAwsApi"
         and not step.inputs["Api"].startswith(("Describe", "Get", "List"))
-    ]
+    }
+
+
+def test_no_change_is_concluded_unverified(runbook):
+    read = documents.read(runbook)
+    changes = changing_steps(read)
     assert changes
     for name in changes:
         assert "Conclude" not in reachable(read, name, closed="Verify"), name
+
+
+@pytest.mark.parametrize("name", sorted(CAN_BE_UNDONE))
+def test_what_can_be_undone_is_put_out_before_the_first_change(name):
+    """An execution that fails half-way never comes to Conclude, and must be possible to undo as well."""
+    runbook = documents.read(yaml.safe_load((ROOT / f"runbooks/{name}.yaml").read_text()))
+    changes = changing_steps(runbook)
+    put_out = {
+        output.removesuffix(".BeforeState") for output in runbook.outputs if output.endswith(".BeforeState")
+    }
+    assert any(
+        not changes & reachable(runbook, runbook.first_step.name, closed=step) for step in put_out - changes
+    ), f"a change comes before every one of {put_out}"
 
 
 def test_every_step_is_bounded_in_time_and_says_what_its_failure_means(runbook):
