@@ -82,12 +82,12 @@ def test_an_observed_incident_is_resolved_when_the_rule_clears(account: Account)
 def test_an_incident_stays_until_its_last_cause_has_cleared(account: Account):
     group_id = account.open_group()
     account.deliver(compliance_change(group_id))
-    account.deliver(compliance_change(group_id, rule="restricted-common-ports"))
+    account.deliver(compliance_change(group_id, rule="restricted-rdp"))
     (answer,) = account.deliver(compliance_change(group_id, "COMPLIANT"))
     assert answer["decision"] == "ignore"
-    assert answer["reasons"][-1] == "still reported by Config rule restricted-common-ports"
+    assert answer["reasons"][-1] == "still reported by Config rule restricted-rdp"
     account.settled(group_id, "observed")
-    account.deliver(compliance_change(group_id, "COMPLIANT", rule="restricted-common-ports"))
+    account.deliver(compliance_change(group_id, "COMPLIANT", rule="restricted-rdp"))
     account.settled(group_id, "resolved")
     assert len(account.ops_items(group_id)) == 1
 

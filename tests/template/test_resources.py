@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
+from pathlib import Path
 
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
 RESOURCE_LIMIT = 400
 """CloudFormation takes 500; the rest is for growth."""
 
@@ -109,8 +115,42 @@ def test_the_config_rules_look_for_ssh_and_rdp(deploy):
     assert ssh["Source"]["SourceIdentifier"] == "INCOMING_SSH_DISABLED"
     assert "restricted-ssh" in ssh["ConfigRuleName"]
     assert rdp["Source"]["SourceIdentifier"] == "RESTRICTED_INCOMING_TRAFFIC"
-    assert "restricted-common-ports" in rdp["ConfigRuleName"]
+    assert rdp["InputParameters"].keys() == {f"blockedPort{number}" for number in range(1, 6)}
     assert set(rdp["InputParameters"].values()) == {"3389"}
+
+
+def routes_for(rule_name: str) -> list[str]:
+    """The routes that take what a Config rule with this name reports."""
+    routes = yaml.safe_load((ROOT / "policy/config.yaml").read_text())
+    return [
+        route["name"]
+        for route in routes
+        if any(fnmatchcase(rule_name, glob) for glob in route["takes"]["config-rules"])
+    ]
+
+
+def test_what_the_config_rules_report_is_answered(deploy):
+    rules = deploy(Environment="prod").of_type("AWS::Config::ConfigRule")
+    names = {name: rule["Properties"]["ConfigRuleName"] for name, rule in rules.items()}
+    assert names == {
+        "RestrictedSshRule": "mend-prod-restricted-ssh",
+        "RestrictedRdpRule": "mend-prod-restricted-rdp",
+    }
+    for name in names.values():
+        assert routes_for(name) == ["close-admin-ports"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "restricted-common-ports",
+        "vpc-sg-port-restriction-check",
+        "securityhub-vpc-sg-restricted-common-ports-1a2b3c4d",
+    ],
+)
+def test_rules_that_look_at_other_ports_too_are_not_answered(name):
+    """The runbook would find SSH and RDP closed and report compliance, with FTP still open."""
+    assert routes_for(name) == []
 
 
 def test_there_is_room_to_grow(expanded):
