@@ -8,8 +8,9 @@
 mod event;
 mod report;
 
-use mend_responder::Answer;
+use mend_responder::{Answer, CallError};
 use mend_runtime::{HandlerError, Hands};
+use report::NoReport;
 use serde_json::Value;
 
 /// Answers one event.
@@ -21,6 +22,10 @@ pub async fn handle(payload: Value, hands: Hands<'_>) -> Result<Answer, HandlerE
     let said = hands.aws.execution(&execution).await?;
     match report::report(&execution, &said, hands.now) {
         Ok(report) => Ok(hands.responder.outcome(report).await?),
-        Err(decision) => Ok(decision.into()),
+        Err(NoReport::NotOurs(decision)) => Ok(decision.into()),
+        Err(NoReport::NotYet) => Err(CallError::retryable(
+            format!("read the outcome of the execution {execution}"),
+            "it has not ended yet",
+        ))?,
     }
 }

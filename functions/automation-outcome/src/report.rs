@@ -1,20 +1,33 @@
 //! From an execution to the report of an attempt. Pure.
 
+use std::collections::BTreeMap;
+
 use mend_aws::Execution;
-use mend_core::automation::{ExecutionId, RunbookName};
+use mend_core::automation::{ExecutionId, ParameterName, RunbookName};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::identity::{AttemptNumber, IncidentId};
 use mend_core::incident::{AttemptReport, Outcome};
 use mend_core::time::Timestamp;
+use serde::de::IgnoredAny;
 
 /// Every Mend runbook ends in a step of this name.
 const OUTCOME: &str = "Conclude.Outcome";
 const CHANGES: &str = "Conclude.Changes";
-const BEFORE_STATE: &str = "Conclude.BeforeState";
+/// A step that records what it found, before anything is changed, has an output of this name.
+const BEFORE_STATE: &str = ".BeforeState";
 
-/// What the execution says of the attempt that it was; or the decision that it was none.
-pub(crate) fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<AttemptReport, Decision> {
-    let ignore = |reason| Err(Decision::new(Verdict::Ignore, reason));
+/// Why an execution is no report of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoReport {
+    /// It was none.
+    NotOurs(Decision),
+    /// The event said that it has ended, and the execution does not say so yet.
+    NotYet,
+}
+
+/// What the execution says of the attempt that it was.
+pub(crate) fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<AttemptReport, NoReport> {
+    let ignore = |reason| Err(NoReport::NotOurs(Decision::new(Verdict::Ignore, reason)));
     let parameter = |name: &str| execution.parameters.get(name).and_then(|values| values.first());
     let incident = parameter("Incident").and_then(|text| text.parse::<IncidentId>().ok());
     let attempt = parameter("Attempt").and_then(|text| text.parse::<AttemptNumber>().ok());
@@ -32,34 +45,41 @@ pub(crate) fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) ->
         ("Success", Some("Remediated")) => Outcome::Remediated,
         ("Success", Some("AlreadyCompliant")) => Outcome::AlreadyCompliant,
         ("Success", Some("Restored" | "AlreadyRestored")) => return ignore(Reason::Restored),
-        ("Success", _) => Outcome::Failed("it ended without saying what it achieved".to_owned()),
-        ("Failed", _) => Outcome::Failed(why(execution.failure.as_deref())),
+        ("Success", _) => Outcome::failed("it ended without saying what it achieved"),
+        ("Failed", _) => {
+            Outcome::failed(execution.failure.as_deref().unwrap_or("the execution failed without a message"))
+        }
         ("TimedOut", _) => Outcome::TimedOut,
-        ("Cancelled" | "Canceled", _) => Outcome::Failed("it was cancelled".to_owned()),
-        ("Rejected", _) => Outcome::Failed("it was rejected".to_owned()),
-        _ => return ignore(Reason::NotEnded),
+        ("Cancelled" | "Canceled", _) => Outcome::failed("it was cancelled"),
+        ("Rejected", _) => Outcome::failed("it was rejected"),
+        _ => return Err(NoReport::NotYet),
     };
     Ok(AttemptReport {
         incident,
         attempt,
         runbook,
         execution: id.clone(),
+        parameters: parameters(execution),
         outcome,
         ended_at: execution.ended_at.unwrap_or(now),
         changes: output(CHANGES),
-        before_state: output(BEFORE_STATE),
+        before_state: before_state(execution),
     })
 }
 
-/// Automation's own words, in one line and not too many.
-fn why(failure: Option<&str>) -> String {
-    const LONGEST: usize = 300;
-    let words: Vec<_> = failure.unwrap_or("the execution failed without a message").split_whitespace().collect();
-    let line = words.join(" ");
-    if line.chars().count() <= LONGEST {
-        return line;
-    }
-    line.chars().take(LONGEST).chain(['…']).collect()
+fn parameters(execution: &Execution) -> BTreeMap<ParameterName, String> {
+    let named = execution.parameters.iter().filter_map(|(name, values)| {
+        let name = ParameterName::new(name.as_str()).ok()?;
+        Some((name, values.first()?.clone()))
+    });
+    named.collect()
+}
+
+/// Also of an execution that failed: it may have failed after its change.
+fn before_state(execution: &Execution) -> Option<String> {
+    let mut recorded = execution.outputs.iter().filter(|(name, _)| name.ends_with(BEFORE_STATE));
+    let is_json = |text: &&String| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    recorded.find_map(|(_, values)| values.first().filter(is_json).cloned())
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ struct Detail {
 #[serde(rename_all = "camelCase")]
 struct Evaluation {
     compliance_type: String,
+    result_recorded_time: Option<String>,
     evaluation_result_identifier: EvaluationIdentifier,
 }
 
@@ -71,7 +72,13 @@ pub(crate) fn parse(
     };
     let at = Timestamp::parse(&detail.new_evaluation_result.evaluation_result_identifier.ordering_timestamp)
         .map_err(|error| MalformedEvent::new(ORDERING_TIMESTAMP, error.to_string()))?;
-    if at > now.plus(CLOCK_DIFFERENCE) {
+    let recorded_at = match &detail.new_evaluation_result.result_recorded_time {
+        Some(text) => Timestamp::parse(text).map_err(|error| {
+            MalformedEvent::new("detail.newEvaluationResult.resultRecordedTime", error.to_string())
+        })?,
+        None => at,
+    };
+    if at.max(recorded_at) > now.plus(CLOCK_DIFFERENCE) {
         return Err(MalformedEvent::new(ORDERING_TIMESTAMP, "lies in the future"));
     }
     let account = AccountId::new(detail.aws_account_id)
@@ -93,6 +100,7 @@ pub(crate) fn parse(
             resource: Resource { account, region, kind, id },
             state,
             at,
+            recorded_at,
             freshness: opened.freshness,
         })
     }))

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_ssm::operation::create_ops_item::CreateOpsItemError;
+use aws_sdk_ssm::operation::update_ops_item::UpdateOpsItemError;
 use aws_sdk_ssm::types::{OpsItemDataType, OpsItemDataValue, OpsItemStatus as SdkStatus, Tag};
 use mend_core::automation::OpsItemId;
 use mend_core::report::{OperationalValue, OpsItemContent, OpsItemStatus};
@@ -57,8 +58,9 @@ impl<C> OpsCenter for Aws<C> {
         Ok(id)
     }
 
-    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<(), CallError> {
-        self.clients
+    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<bool, CallError> {
+        let answer = self
+            .clients
             .ssm
             .update_ops_item()
             .ops_item_id(id.as_str())
@@ -73,9 +75,16 @@ impl<C> OpsCenter for Aws<C> {
             })
             .set_operational_data(Some(data(content, |key| key != DEDUP)))
             .send()
-            .await
-            .map_err(|error| failure(format!("update the OpsItem {id}"), REMEDY, error))?;
-        Ok(())
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateOpsItemError::is_ops_item_not_found_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failure(format!("update the OpsItem {id}"), REMEDY, error)),
+        }
     }
 }
 

@@ -137,7 +137,7 @@ pub enum Reason {
     /// The attempt did not repair it, and why.
     AttemptFailed(AttemptNumber, String),
     /// No further attempt: a person has to look.
-    AttemptsExhausted(u8),
+    AttemptsExhausted(usize),
     /// No route knows the cause.
     NoRoute(Cause),
     /// A route knows the cause, but not for such a resource.
@@ -162,6 +162,10 @@ pub enum Reason {
     UnknownIncident(IncidentId),
     /// It is not the attempt that is under way.
     OtherAttempt(AttemptNumber),
+    /// It is not the execution that was started for the attempt, or not with the attempt's parameters.
+    NotThePlan(AttemptNumber),
+    /// The start of an attempt waits: what let it begin does not hold any more.
+    StartHeld(AttemptNumber),
     /// The route is no longer in the policy.
     RouteGone,
     /// Effects that an earlier invocation left undone are carried out.
@@ -234,6 +238,10 @@ impl fmt::Display for Reason {
                 write!(f, "the ledger holds no incident {incident}, or a later one")
             }
             Self::OtherAttempt(number) => write!(f, "attempt {number} is not the one under way"),
+            Self::NotThePlan(number) => {
+                write!(f, "the execution or its parameters are not those that were planned for attempt {number}")
+            }
+            Self::StartHeld(number) => write!(f, "the start of attempt {number} waits"),
             Self::RouteGone => f.write_str("the incident's route is no longer in the policy"),
             Self::Resumed => f.write_str("what an earlier invocation left undone is carried on"),
         }

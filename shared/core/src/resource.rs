@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::account::{AccountId, Region};
-use crate::text::{consists_of, text_type};
+use crate::text::{consists_of, contains, text_type};
 
 text_type! {
     /// A resource type as AWS Config names it: `AWS::EC2::SecurityGroup`; account-level rules use `AWS::::Account`.
@@ -18,12 +18,15 @@ text_type! {
     /// A resource's own id: `sg-0abc…`, a bucket's name, an ARN.
     ///
     /// It goes into Automation parameters, which hold 512 characters, and into text that people and
-    /// template engines read: braces, quotes, control characters and line breaks are refused.
+    /// template engines read: braces, quotes, control characters, line breaks and links are refused.
     ResourceId, "a resource id", "1 to 512 letters, digits, spaces inside, and . _ : / @ + = , - # ( ) [ ] *", is_resource_id
 }
 
 const fn is_resource_id(text: &[u8]) -> bool {
-    consists_of(text, b"._:/@+=,-#()[]* ", 1, 512) && !matches!(text, [b' ', ..] | [.., b' '])
+    consists_of(text, b"._:/@+=,-#()[]* ", 1, 512)
+        && !matches!(text, [b' ', ..] | [.., b' '])
+        && !contains(text, b"](")
+        && !contains(text, b"://")
 }
 
 /// One resource in one account and Region.
@@ -73,6 +76,8 @@ mod tests {
             "sg-1\0",
             "<a>",
             "$(reboot)",
+            "[Approve](//evil.example)",
+            "https://evil.example",
             "sg-ü",
             &long,
         ] {

@@ -89,8 +89,11 @@ pub struct Signal {
     pub resource: Resource,
     /// What.
     pub state: CauseState,
-    /// As of when, by the source's own clock: this orders what one cause says.
+    /// When the source looked, by its own clock: this orders what it says.
     pub at: Timestamp,
+    /// When the source recorded what it says. Where it has looked at the same thing twice, under changed
+    /// rules for example, this tells which word is the later one.
+    pub recorded_at: Timestamp,
     /// Whether it may be acted on.
     pub freshness: Freshness,
 }

@@ -75,7 +75,7 @@ pub(crate) const fn consists_of(text: &[u8], others: &[u8], shortest: usize, lon
     }
     let mut rest = text;
     while let [byte, tail @ ..] = rest {
-        if !byte.is_ascii_alphanumeric() && !contains(others, *byte) {
+        if !byte.is_ascii_alphanumeric() && !contains(others, &[*byte]) {
             return false;
         }
         rest = tail;
@@ -83,15 +83,29 @@ pub(crate) const fn consists_of(text: &[u8], others: &[u8], shortest: usize, lon
     true
 }
 
-const fn contains(set: &[u8], byte: u8) -> bool {
-    let mut rest = set;
-    while let [first, tail @ ..] = rest {
-        if *first == byte {
+/// Whether the part occurs in the text.
+pub(crate) const fn contains(text: &[u8], part: &[u8]) -> bool {
+    let mut rest = text;
+    loop {
+        if begins_with(rest, part) {
             return true;
         }
-        rest = tail;
+        match rest {
+            [_, tail @ ..] => rest = tail,
+            [] => return false,
+        }
     }
-    false
+}
+
+const fn begins_with(text: &[u8], beginning: &[u8]) -> bool {
+    let (mut text, mut beginning) = (text, beginning);
+    while let [expected, others @ ..] = beginning {
+        match text {
+            [byte, tail @ ..] if *byte == *expected => (text, beginning) = (tail, others),
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Lower-case words joined by single hyphens, as route names and problems are written.

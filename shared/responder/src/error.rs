@@ -63,8 +63,10 @@ impl CallError {
 /// Why an incident could not be carried as far as it should go. All that was decided is in the ledger.
 #[derive(Debug, Error)]
 pub enum ResponseError {
-    /// The ledger could not be read or written, so nothing was done.
-    #[error("the incident could not be written down, so nothing was done")]
+    /// The ledger could not be read or written. Nothing was done that it does not say.
+    #[error(
+        "the ledger could not be read or written; what was written before stands, and the next try carries on"
+    )]
     Ledger(#[source] CallError),
     /// Something else could not be asked, so nothing was decided.
     #[error("a decision needs more than could be read, so nothing was done")]

@@ -8,7 +8,7 @@ use mend_core::identity::{Fingerprint, IncidentId};
 use mend_core::incident::{AttemptReport, Incident, Plan};
 use mend_core::policy::RouteName;
 use mend_core::report::{MendEvent, Notification, OpsItemContent};
-use mend_core::signal::{CauseState, Signal};
+use mend_core::signal::Signal;
 use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 
@@ -29,28 +29,32 @@ impl News {
     pub fn teller(&self) -> String {
         match self {
             Self::Signal(signal) => signal.cause.key(),
-            Self::Outcome(report) => format!("attempt/{}/{}", report.incident.generation.number(), report.attempt),
+            // Whoever runs the runbook by hand under the same incident and attempt is another teller.
+            Self::Outcome(report) => format!("{ATTEMPT}{}", report.execution),
         }
     }
 
-    /// As of when.
+    /// As of when it was told.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         match self {
-            Self::Signal(signal) => signal.at,
+            Self::Signal(signal) => signal.recorded_at,
             Self::Outcome(report) => report.ended_at,
         }
     }
 
-    /// Whether it can begin an incident: only a violation can.
+    /// Whether it may begin a row. A clear does, too: a violation that it has overtaken must find it.
     #[must_use]
-    pub const fn opens(&self) -> bool {
+    pub const fn begins(&self) -> bool {
         match self {
-            Self::Signal(signal) => matches!(signal.state, CauseState::Violated),
+            Self::Signal(_) => true,
             Self::Outcome(_) => false,
         }
     }
 }
+
+/// What the tellers of outcomes begin with.
+const ATTEMPT: &str = "attempt/";
 
 /// The right to work on an incident, for as long as the invocation can last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,18 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether nothing is left to do until news comes.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        let outbox_is_empty = self.incident.as_ref().is_none_or(|incident| incident.outbox.is_empty());
+        self.lease.is_none() && self.inbox.is_empty() && outbox_is_empty
+    }
+
+    /// Forgets whose outcomes were heard. An outcome of a generation that is over is nobody's any more.
+    pub(crate) fn forget_attempts(&mut self) {
+        self.heard.retain(|teller, _| !teller.starts_with(ATTEMPT));
+    }
+
     /// Whether the row holds this news, or newer from the same teller.
     #[must_use]
     pub fn knows(&self, news: &News) -> bool {
@@ -119,8 +135,8 @@ pub struct Write<'a> {
     pub row: &'a Row,
     /// What becomes of the hold on the resource, in the same transaction.
     pub hold: Hold,
-    /// What an execution found before its change, kept for its restore runbook.
-    pub before_state: Option<&'a AttemptReport>,
+    /// What executions found before their changes, kept for their restore runbooks.
+    pub before_states: &'a [AttemptReport],
     /// The generation that this write ends, kept as history.
     pub history: Option<&'a Incident>,
 }
@@ -168,8 +184,8 @@ pub trait OpsCenter {
     /// Creates the OpsItem, or finds the one that has the same dedup string.
     fn create(&self, content: &OpsItemContent) -> impl Future<Output = Result<OpsItemId, CallError>>;
 
-    /// Makes the OpsItem say what `content` says.
-    fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> impl Future<Output = Result<(), CallError>>;
+    /// Makes the OpsItem say what `content` says. `false`: there is no such OpsItem any more.
+    fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> impl Future<Output = Result<bool, CallError>>;
 }
 
 /// A start of a runbook.

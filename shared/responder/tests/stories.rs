@@ -10,9 +10,10 @@
 mod account;
 
 use account::{Account, Call, Fault, at, clear, deliver, deliver_as, deliver_until_answered, ended, violated};
+use mend_core::automation::ExecutionId;
 use mend_core::decision::{Reason, Verdict};
 use mend_core::identity::IncidentId;
-use mend_core::incident::{Outcome, State};
+use mend_core::incident::{AttemptReport, Outcome, State};
 use mend_core::mode::Mode;
 use mend_core::report::OpsItemStatus;
 use mend_core::switches::{KillSwitch, ModeSwitch};
@@ -102,11 +103,15 @@ fn what_no_route_takes_costs_nothing() {
 }
 
 #[test]
-fn a_clear_without_an_incident_leaves_no_trace() {
+fn a_violation_that_a_clear_has_overtaken_opens_nothing() {
     let account = Account::new();
     let answer = answered(&account, Mode::Enforce, &clear("ssh", 90));
     assert_eq!((answer.decision, answer.reasons), (Verdict::Ignore, vec![Reason::NothingToClear]));
-    assert!(account.rows.borrow().is_empty());
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 89));
+    assert_eq!((answer.decision, answer.incident), (Verdict::Ignore, None));
+    assert!(account.executions.borrow().is_empty() && account.ops_items.borrow().is_empty());
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 91));
+    assert_eq!(answer.decision, Verdict::Respond);
 }
 
 #[test]
@@ -206,6 +211,96 @@ fn a_runbook_that_cannot_be_started_ends_with_a_person() {
     assert_eq!(answer.decision, Verdict::Respond);
     assert!(account.executions.borrow().is_empty());
     assert!(account.holds.borrow().is_empty());
+    // And that person is told.
+    assert!(account.the_incident().outbox.is_empty());
+    let last = account.notifications.borrow().last().unwrap().clone();
+    assert_eq!(last.json["change"], "Escalated");
+    assert!(last.text.contains("could not Start"), "{}", last.text);
+}
+
+#[test]
+fn a_start_that_waited_is_asked_again_whether_it_may() {
+    let account = Account::new();
+    account.fail(5, Fault::Throttled);
+    deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    assert!(account.executions.borrow().is_empty());
+
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged(None));
+    account.pass(60);
+    let answer = answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(answer.decision, Verdict::Defer);
+    assert!(account.executions.borrow().is_empty(), "nothing starts while the kill switch is engaged");
+
+    *account.kill.borrow_mut() = None;
+    account.pass(60);
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn a_start_that_waited_for_more_than_a_day_waits_for_a_person() {
+    let account = Account::new();
+    account.fail(5, Fault::Throttled);
+    deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    account.pass(90_000);
+    assert_eq!(answered(&account, Mode::Enforce, &violated("ssh", 90)).decision, Verdict::Defer);
+    assert!(account.executions.borrow().is_empty());
+}
+
+#[test]
+fn a_problem_that_was_over_before_it_could_be_decided_stays_over() {
+    for mode in [Mode::Observe, Mode::Approve, Mode::Enforce] {
+        let account = Account::new();
+        account.fail(1, Fault::CrashBefore);
+        assert!(deliver(&account, mode, &violated("ssh", 90)).is_none());
+        // The lease of the dead invocation still holds, so this waits in the inbox.
+        assert_eq!(answered(&account, mode, &clear("ssh", 95)).reasons, [Reason::HeldElsewhere]);
+        account.pass(60);
+        assert_eq!(answered(&account, mode, &violated("ssh", 90)).decision, Verdict::Resolve, "{mode}");
+        assert!(matches!(account.the_incident().state, State::Resolved { .. }), "{mode}");
+        assert!(account.executions.borrow().is_empty() && account.ops_items.borrow().is_empty(), "{mode}");
+    }
+}
+
+#[test]
+fn who_cannot_decide_does_not_keep_others_from_it() {
+    let account = Account::new();
+    account.fail(1, Fault::Throttled);
+    deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    assert_eq!(account.the_row().lease, None);
+    let answer = answered(&account, Mode::Enforce, &violated("ssh-copy", 91));
+    assert_eq!(answer.decision, Verdict::Respond);
+    assert_eq!(account.the_incident().causes.len(), 2, "what it could not decide was not lost");
+}
+
+#[test]
+fn an_execution_by_hand_neither_closes_nor_silences_the_attempt() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(20);
+    let News::Outcome(ours) = ended(&account, Outcome::Remediated, 105) else { unreachable!() };
+    let by_hand = AttemptReport {
+        execution: ExecutionId::from_static("99999999-0000-4000-8000-000000000001"),
+        outcome: Outcome::AlreadyCompliant,
+        ended_at: at(110),
+        ..ours.clone()
+    };
+    let answer = answered(&account, Mode::Enforce, &News::Outcome(by_hand));
+    assert_eq!((answer.decision, answer.reasons.len()), (Verdict::Ignore, 1));
+    assert!(account.the_incident().running().is_some());
+    assert_eq!(answered(&account, Mode::Enforce, &News::Outcome(ours)).decision, Verdict::Resolve);
+    assert_eq!(account.before_states.borrow().len(), 2, "what either found can be restored");
+}
+
+#[test]
+fn an_ops_item_that_somebody_deleted_is_made_anew() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    let outcome = ended(&account, Outcome::TimedOut, 105);
+    account.ops_items.borrow_mut().clear();
+    account.pass(20);
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::InProgress);
 }
 
 #[test]
@@ -355,6 +450,11 @@ fn an_ops_item_that_can_never_be_created_does_not_either() {
     assert_eq!(account.executions.borrow().len(), 1);
     assert!(account.notifications.borrow().len() == 1, "people are told all the same");
     assert!(account.the_incident().notes.iter().any(|note| note.text.starts_with("Given up")));
+    // Who was told that it is being repaired is told how it ended.
+    account.pass(10);
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(account.notifications.borrow().last().unwrap().json["change"], "Resolved");
 }
 
 /// One fault at every call of the whole loop, of every kind; and then two.

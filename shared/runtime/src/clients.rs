@@ -9,7 +9,7 @@ use mend_aws::Clients;
 
 /// One try of a call. The SDK sets no such limit by itself.
 const ONE_TRY: Duration = Duration::from_secs(5);
-/// A call with all its retries: it has to leave time for the last write.
+/// A call with all its retries. Several slow ones can outlast the function; then its retry carries on.
 const ALL_TRIES: Duration = Duration::from_secs(12);
 
 /// Makes the clients that every function needs.

@@ -91,7 +91,7 @@ fn fields<T: DeserializeOwned>(above: &str, value: Value) -> Result<T, Malformed
 
 /// serde's messages quote what they found; event text is none of the log's business.
 fn without_values(message: &str) -> String {
-    match (message.find(['"', '`']), message.find(", expected ")) {
+    match (message.find(['"', '`']), message.rfind(", expected ")) {
         (Some(quote), Some(expected)) if quote < expected => {
             let found = message.get(..quote).unwrap_or_default().trim_end();
             format!("{found}{}", message.get(expected..).unwrap_or_default())
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn names_the_field_that_is_wrong_and_not_its_text() {
-        let cases: [(&str, Value, &str); 8] = [
+        let cases: [(&str, Value, &str); 9] = [
             ("source", json!("aws.s3"), "source: must be aws.config"),
             ("source", json!(5), "source: invalid type: integer, expected a string"),
             ("detail-type", json!("Other"), "detail-type: must be Config Rules Compliance Change"),
@@ -171,6 +171,11 @@ mod tests {
             ("time", Value::Null, "time: is missing"),
             ("detail", json!({}), "detail: missing field `number`"),
             ("detail", json!({"number": "secret"}), "detail.number: invalid type: string, expected u8"),
+            (
+                "detail",
+                json!({"number": "a, expected secret"}),
+                "detail.number: invalid type: string, expected u8",
+            ),
             ("detail", json!([7]), "detail: must be an object"),
         ];
         for (field, value, expected) in cases {

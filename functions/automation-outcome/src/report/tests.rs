@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 
+const CONCLUDED_BEFORE_STATE: &str = "Conclude.BeforeState";
 const INCIDENT: &str = "0123456789abcdef0123456789abcdef-2";
 
 fn lists(pairs: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
@@ -19,7 +20,7 @@ fn execution(status: &str, outputs: &[(&str, &str)]) -> Execution {
     }
 }
 
-fn reported(execution: &Execution) -> Result<AttemptReport, Decision> {
+fn reported(execution: &Execution) -> Result<AttemptReport, NoReport> {
     let id = ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f");
     report(&id, execution, Timestamp::from_milliseconds(9_000))
 }
@@ -28,7 +29,7 @@ fn reported(execution: &Execution) -> Result<AttemptReport, Decision> {
 fn incident_and_attempt_come_from_the_execution_itself() {
     let report = reported(&execution(
         "Success",
-        &[(OUTCOME, "Remediated"), (CHANGES, "Closed tcp 22."), (BEFORE_STATE, "{\"Removed\":[]}")],
+        &[(OUTCOME, "Remediated"), (CHANGES, "Closed tcp 22."), (CONCLUDED_BEFORE_STATE, "{\"Removed\":[]}")],
     ))
     .unwrap();
     assert_eq!(report.incident.to_string(), INCIDENT);
@@ -44,7 +45,7 @@ fn a_success_counts_only_if_the_runbook_says_what_it_achieved() {
     let unproved = Outcome::Failed("it ended without saying what it achieved".to_owned());
     for (outputs, expected) in [
         (vec![(OUTCOME, "Remediated")], Outcome::Remediated),
-        (vec![(OUTCOME, "AlreadyCompliant"), (BEFORE_STATE, "")], Outcome::AlreadyCompliant),
+        (vec![(OUTCOME, "AlreadyCompliant"), (CONCLUDED_BEFORE_STATE, "")], Outcome::AlreadyCompliant),
         (vec![], unproved.clone()),
         (vec![(OUTCOME, "")], unproved.clone()),
         (vec![(OUTCOME, "Perhaps")], unproved.clone()),
@@ -58,7 +59,8 @@ fn a_success_counts_only_if_the_runbook_says_what_it_achieved() {
 
 #[test]
 fn every_other_end_is_a_failure_with_its_reason() {
-    let placeholder = [(OUTCOME, "No output available yet because the step is not successfully executed")];
+    let text = "No output available yet because the step is not successfully executed";
+    let placeholder = [(OUTCOME, text), (CONCLUDED_BEFORE_STATE, text)];
     for (status, expected) in [
         ("Failed", Outcome::Failed("Step LookAtRules failed maximum allowed times. UnauthorizedOperation".into())),
         ("TimedOut", Outcome::TimedOut),
@@ -97,9 +99,23 @@ fn what_is_no_attempt_is_ignored() {
         (with("Attempt", "0"), Reason::NotAnAttempt),
         (execution("Success", &[(OUTCOME, "Restored")]), Reason::Restored),
         (execution("Success", &[(OUTCOME, "AlreadyRestored")]), Reason::Restored),
-        (execution("InProgress", &[]), Reason::NotEnded),
-        (execution("SomethingNew", &[]), Reason::NotEnded),
     ] {
-        assert_eq!(reported(&execution).unwrap_err(), Decision::new(Verdict::Ignore, reason));
+        let decision = Decision::new(Verdict::Ignore, reason);
+        assert_eq!(reported(&execution).unwrap_err(), NoReport::NotOurs(decision));
     }
+}
+
+#[test]
+fn an_end_that_the_execution_does_not_show_yet_is_waited_for() {
+    for status in ["InProgress", "SomethingNew"] {
+        assert_eq!(reported(&execution(status, &[])).unwrap_err(), NoReport::NotYet, "{status}");
+    }
+}
+
+#[test]
+fn what_a_failed_execution_found_before_its_change_can_be_restored() {
+    let outputs =
+        [("SelectRules.BeforeState", "{\"Removed\":[]}"), (CONCLUDED_BEFORE_STATE, "No output available yet")];
+    let report = reported(&execution("Failed", &outputs)).unwrap();
+    assert_eq!(report.before_state.as_deref(), Some("{\"Removed\":[]}"));
 }

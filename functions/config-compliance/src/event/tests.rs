@@ -45,6 +45,7 @@ fn a_violation_becomes_a_signal() {
             },
             state: CauseState::Violated,
             at: Timestamp::parse("2026-11-24T05:05:50Z").unwrap(),
+            recorded_at: Timestamp::parse("2026-11-24T05:05:58.900Z").unwrap(),
             freshness: Freshness::Live,
         }
     );
@@ -142,6 +143,7 @@ fn unknown_fields_and_nulls_that_mend_does_not_need_are_tolerated() {
     payload["detail"]["muteDetail"] = json!({"new": true});
     payload["detail"]["oldEvaluationResult"] = Value::Null;
     payload["detail"]["newEvaluationResult"]["annotation"] = Value::Null;
+    payload["detail"]["newEvaluationResult"]["resultRecordedTime"] = Value::Null;
     payload["resources"] = Value::Null;
     assert!(parsed(payload).unwrap().is_ok());
 }

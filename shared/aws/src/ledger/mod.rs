@@ -35,6 +35,8 @@ type Item = HashMap<String, AttributeValue>;
 
 /// Closed incidents are kept so long. Evidence of what was done should outlive an audit's question.
 const KEEP_CLOSED: Duration = Duration::from_hours(90 * 24);
+/// What was heard without an incident is kept so long: an older word that it has overtaken comes within a day.
+const KEEP_HEARD: Duration = Duration::from_hours(2 * 24);
 /// What a restore runbook needs is kept so long.
 const KEEP_BEFORE_STATE: Duration = Duration::from_hours(365 * 24);
 
@@ -54,7 +56,7 @@ impl<C: Clock> Ledger for Aws<C> {
     ) -> Result<Claim, CallError> {
         let attempted = || format!("claim incident {fingerprint} in the ledger");
         let mut condition = format!("{LEASE_IS_FREE} AND {SOMETHING_TO_DO}");
-        if !news.opens() {
+        if !news.begins() {
             condition.push_str(" AND attribute_exists(pk)");
         }
         let answer = self
@@ -65,7 +67,7 @@ impl<C: Clock> Ledger for Aws<C> {
             .set_key(Some(row_key(fingerprint)))
             .update_expression(
                 "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
-                 lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
+                 lease_holder = :holder, lease_until = :until, settled = :false REMOVE expires_at ADD version :one",
             )
             .condition_expression(condition)
             .expression_attribute_names("#teller", news.teller())
@@ -161,12 +163,11 @@ impl<C: Clock> Ledger for Aws<C> {
                 Hold::Release => items.push(self.release_hold(incident, attempted)?),
             }
         }
-        let now = self.now();
-        if let Some(report) = write.before_state {
-            items.push(self.keep_before_state(report, now, attempted)?);
+        for report in write.before_states {
+            items.push(self.keep_before_state(report, attempted)?);
         }
         if let Some(incident) = write.history {
-            items.push(self.keep_history(incident, now, attempted)?);
+            items.push(self.keep_history(incident, attempted)?);
         }
         let request = self.clients.dynamodb.transact_write_items().set_transact_items(Some(items));
         match request.send().await {
@@ -210,22 +211,23 @@ fn one(news: &News, attempted: impl Fn() -> String) -> Result<AttributeValue, Ca
     Ok(AttributeValue::L(vec![stored]))
 }
 
-impl<C> Aws<C> {
+impl<C: Clock> Aws<C> {
     fn replace_row(
         &self,
         write: &Write<'_>,
         version: u64,
         attempted: impl Fn() -> String,
     ) -> Result<TransactWriteItem, CallError> {
-        let closed_at = match write.row.incident.as_ref().map(|incident| &incident.state) {
-            Some(State::Resolved { at, .. }) => Some(*at),
-            _ => None,
+        let expires_at = match write.row.incident.as_ref().map(|incident| &incident.state) {
+            Some(State::Resolved { at, .. }) => Some(at.plus(KEEP_CLOSED)),
+            Some(_) => None,
+            None => Some(self.now().plus(KEEP_HEARD)),
         };
         let stored = StoredRow {
             pk: incident_pk(write.fingerprint),
             sk: "current".to_owned(),
             version,
-            expires_at: closed_at.map(|at| at.plus(KEEP_CLOSED).seconds()),
+            expires_at: expires_at.map(Timestamp::seconds),
             ..StoredRow::from(write.row)
         };
         let put = self
@@ -272,7 +274,6 @@ impl<C> Aws<C> {
     fn keep_before_state(
         &self,
         report: &AttemptReport,
-        now: Timestamp,
         attempted: impl Fn() -> String,
     ) -> Result<TransactWriteItem, CallError> {
         let kept = StoredBeforeState {
@@ -282,7 +283,7 @@ impl<C> Aws<C> {
             attempt: report.attempt.number(),
             runbook: report.runbook.to_string(),
             before_state: report.before_state.clone(),
-            expires_at: now.plus(KEEP_BEFORE_STATE).seconds(),
+            expires_at: self.now().plus(KEEP_BEFORE_STATE).seconds(),
         };
         finished(self.put(&kept, &attempted)?, attempted)
     }
@@ -290,7 +291,6 @@ impl<C> Aws<C> {
     fn keep_history(
         &self,
         incident: &Incident,
-        now: Timestamp,
         attempted: impl Fn() -> String,
     ) -> Result<TransactWriteItem, CallError> {
         let IncidentId { fingerprint, generation } = &incident.id;
@@ -298,7 +298,7 @@ impl<C> Aws<C> {
             pk: incident_pk(fingerprint),
             sk: format!("generation#{:010}", generation.number()),
             incident: incident.into(),
-            expires_at: now.plus(KEEP_CLOSED).seconds(),
+            expires_at: self.now().plus(KEEP_CLOSED).seconds(),
         };
         finished(self.put(&kept, &attempted)?, attempted)
     }
@@ -346,5 +346,5 @@ fn number(value: impl Into<i128>) -> AttributeValue {
 }
 
 const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";
-const REPAIR_ROW: &str =
-    "the row was written by something else, or by a newer version: deploy that, or delete the row";
+const REPAIR_ROW: &str = "the row was written by something else, or by a newer version: deploy that, or delete the row and \
+     the hold of its resource";

@@ -61,12 +61,11 @@ pub(super) struct StoredRow {
 impl From<&Row> for StoredRow {
     /// Without key and expiry.
     fn from(row: &Row) -> Self {
-        let outbox_is_empty = row.incident.as_ref().is_none_or(|incident| incident.outbox.is_empty());
         Self {
             pk: String::new(),
             sk: String::new(),
             version: row.version,
-            settled: row.lease.is_none() && row.inbox.is_empty() && outbox_is_empty,
+            settled: row.settled(),
             lease_holder: row.lease.as_ref().map(|lease| lease.holder.clone()),
             lease_until: row.lease.as_ref().map(|lease| lease.until.milliseconds()),
             heard: row.heard.iter().map(|(teller, at)| (teller.clone(), at.milliseconds())).collect(),
@@ -130,6 +129,7 @@ pub(super) enum StoredNews {
         resource: StoredResource,
         violated: bool,
         at: i64,
+        recorded_at: i64,
         freshness: StoredFreshness,
     },
     Outcome {
@@ -137,6 +137,7 @@ pub(super) enum StoredNews {
         attempt: NonZeroU8,
         runbook: String,
         execution: String,
+        parameters: BTreeMap<String, String>,
         outcome: StoredOutcome,
         ended_at: i64,
         changes: Option<String>,
@@ -152,6 +153,7 @@ impl From<&News> for StoredNews {
                 resource: StoredResource::from(&signal.resource),
                 violated: violated(signal.state),
                 at: signal.at.milliseconds(),
+                recorded_at: signal.recorded_at.milliseconds(),
                 freshness: signal.freshness.into(),
             },
             News::Outcome(report) => Self::Outcome {
@@ -159,6 +161,7 @@ impl From<&News> for StoredNews {
                 attempt: stored_number(report.attempt),
                 runbook: report.runbook.to_string(),
                 execution: report.execution.to_string(),
+                parameters: stored_parameters(&report.parameters),
                 outcome: StoredOutcome::from(&report.outcome),
                 ended_at: report.ended_at.milliseconds(),
                 changes: report.changes.clone(),
@@ -173,11 +176,12 @@ impl TryFrom<StoredNews> for News {
 
     fn try_from(stored: StoredNews) -> Result<Self, NotUnderstood> {
         Ok(match stored {
-            StoredNews::Signal { cause, resource, violated, at, freshness } => Self::Signal(Signal {
+            StoredNews::Signal { cause, resource, violated, at, recorded_at, freshness } => Self::Signal(Signal {
                 cause: cause.parse()?,
                 resource: resource.try_into()?,
                 state: cause_state(violated),
                 at: Timestamp::from_milliseconds(at),
+                recorded_at: Timestamp::from_milliseconds(recorded_at),
                 freshness: freshness.into(),
             }),
             StoredNews::Outcome {
@@ -185,6 +189,7 @@ impl TryFrom<StoredNews> for News {
                 attempt,
                 runbook,
                 execution,
+                parameters,
                 outcome,
                 ended_at,
                 changes,
@@ -194,6 +199,7 @@ impl TryFrom<StoredNews> for News {
                 attempt: AttemptNumber::new(attempt),
                 runbook: RunbookName::new(runbook)?,
                 execution: ExecutionId::new(execution)?,
+                parameters: parameters_of(parameters)?,
                 outcome: outcome.into(),
                 ended_at: Timestamp::from_milliseconds(ended_at),
                 changes,
@@ -325,7 +331,7 @@ impl From<&Plan> for StoredPlan {
             runbook: plan.runbook.to_string(),
             version: plan.version.to_string(),
             role: plan.role.to_string(),
-            parameters: plan.parameters.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
+            parameters: stored_parameters(&plan.parameters),
         }
     }
 }
@@ -334,16 +340,21 @@ impl TryFrom<StoredPlan> for Plan {
     type Error = NotUnderstood;
 
     fn try_from(stored: StoredPlan) -> Result<Self, NotUnderstood> {
-        let parameters = stored.parameters.into_iter();
         Ok(Self {
             runbook: RunbookName::new(stored.runbook)?,
             version: DocumentVersion::new(stored.version)?,
             role: RoleArn::new(stored.role)?,
-            parameters: parameters
-                .map(|(name, value)| Ok((ParameterName::new(name)?, value)))
-                .collect::<Result<_, NotUnderstood>>()?,
+            parameters: parameters_of(stored.parameters)?,
         })
     }
+}
+
+fn stored_parameters(parameters: &BTreeMap<ParameterName, String>) -> BTreeMap<String, String> {
+    parameters.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+}
+
+fn parameters_of(stored: BTreeMap<String, String>) -> Result<BTreeMap<ParameterName, String>, NotUnderstood> {
+    stored.into_iter().map(|(name, value)| Ok((ParameterName::new(name)?, value))).collect()
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -505,6 +516,7 @@ pub(super) struct StoredIncident {
     state: StoredState,
     finished: Vec<StoredFinishedAttempt>,
     occasions: u32,
+    people_know: bool,
     outbox: Vec<String>,
     ops_item: Option<String>,
     notes: Vec<StoredNote>,
@@ -529,6 +541,7 @@ impl From<&Incident> for StoredIncident {
             state: StoredState::from(&incident.state),
             finished: incident.finished.iter().map(StoredFinishedAttempt::from).collect(),
             occasions: incident.occasions,
+            people_know: incident.people_know,
             outbox: incident.outbox.iter().copied().map(effect_word).collect(),
             ops_item: incident.ops_item.as_ref().map(ToString::to_string),
             notes: notes.map(|note| StoredNote { at: note.at.milliseconds(), text: note.text.clone() }).collect(),
@@ -561,6 +574,7 @@ impl TryFrom<StoredIncident> for Incident {
             state: stored.state.try_into()?,
             finished: stored.finished.into_iter().map(FinishedAttempt::try_from).collect::<Result<_, _>>()?,
             occasions: stored.occasions,
+            people_know: stored.people_know,
             outbox: stored.outbox.iter().map(|word| effect(word)).collect::<Result<_, _>>()?,
             ops_item: stored.ops_item.map(OpsItemId::new).transpose()?,
             notes: notes.map(|note| Note { at: Timestamp::from_milliseconds(note.at), text: note.text }).collect(),

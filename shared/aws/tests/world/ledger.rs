@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use mend_core::identity::IncidentId;
 use mend_core::incident::{Resolution, State};
-use mend_core::signal::CauseState;
 use mend_responder::world::{Claim, Hold, Ledger, News, Row, Write, Written};
 use serde_json::{Value, json};
 
@@ -13,8 +12,7 @@ use crate::samples::{
 use crate::wire::{Answer, Call, TRIES, Wire, call};
 
 const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";
-const REPAIR: &str =
-    "the row was written by something else, or by a newer version: deploy that, or delete the row";
+const REPAIR: &str = "the row was written by something else, or by a newer version: deploy that, or delete the row and the hold of its resource";
 /// The SDK's own key for the transaction: its retries are one write.
 const TOKEN: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -50,6 +48,7 @@ fn stored_violation() -> Value {
         "resource": stored_resource(),
         "violated": true,
         "at": 1_772_600_707_890_i64,
+        "recorded_at": 1_772_600_708_890_i64,
         "freshness": "live",
     })
 }
@@ -61,6 +60,7 @@ fn stored_outcome() -> Value {
         "attempt": 2,
         "runbook": "Mend-CloseAdminPorts",
         "execution": EXECUTION,
+        "parameters": {"SecurityGroupId": "sg-0badcafe0badcafe1"},
         "outcome": {"failed": "the rule came back"},
         "ended_at": 1_772_600_762_890_i64,
         "changes": "Removed 1 rule",
@@ -96,6 +96,7 @@ fn stored_incident() -> Value {
             "changes": null,
         }],
         "occasions": 2,
+        "people_know": true,
         "outbox": ["ops-item", "runbook", "notification/Responding/2"],
         "ops_item": "oi-0123456789ab",
         "notes": [{"at": 1_772_600_717_890_i64, "text": "Responding: restricted-ssh reports a violation"}],
@@ -146,7 +147,7 @@ fn claim(news: &Value, teller: &str, at: i64, condition: &str) -> Call {
             "Key": key(),
             "UpdateExpression":
                 "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
-                 lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
+                 lease_holder = :holder, lease_until = :until, settled = :false REMOVE expires_at ADD version :one",
             "ConditionExpression": condition,
             "ExpressionAttributeNames": {"#teller": teller},
             "ExpressionAttributeValues": item(&json!({
@@ -174,7 +175,7 @@ async fn a_violation_claims_its_row_or_makes_it() {
     let wire = Wire::answering([attributes(&stored_row())]);
     let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
     assert_eq!(claimed, Claim::Mine(row()));
-    let expected = claim(&stored_violation(), "config-rule/restricted-ssh", 1_772_600_707_890, CLAIMABLE);
+    let expected = claim(&stored_violation(), "config-rule/restricted-ssh", 1_772_600_708_890, CLAIMABLE);
     assert_eq!(wire.calls(), [expected]);
 }
 
@@ -202,22 +203,23 @@ async fn the_first_claim_of_all_finds_nothing_but_its_own_news() {
 }
 
 #[tokio::test]
-async fn what_opens_no_incident_claims_only_a_row_that_is_there() {
+async fn an_outcome_claims_only_a_row_that_is_there() {
     let there = format!("{CLAIMABLE} AND attribute_exists(pk)");
-    let mut clear = violation();
-    let News::Signal(signal) = &mut clear else { unreachable!() };
-    signal.state = CauseState::Clear;
-    let mut stored_clear = stored_violation();
-    stored_clear["violated"] = json!(false);
-    for (news, stored, teller, at) in [
-        (clear, stored_clear, "config-rule/restricted-ssh", 1_772_600_707_890),
-        (News::Outcome(outcome()), stored_outcome(), "attempt/1/2", 1_772_600_762_890),
-    ] {
-        let wire = Wire::answering([condition_failed(None)]);
-        let claimed = wire.world().claim(&FINGERPRINT, &news, &lease(), now()).await.unwrap();
-        assert_eq!(claimed, Claim::Nothing);
-        assert_eq!(wire.calls(), [claim(&stored, teller, at, &there)]);
-    }
+    let wire = Wire::answering([condition_failed(None)]);
+    let news = News::Outcome(outcome());
+    let claimed = wire.world().claim(&FINGERPRINT, &news, &lease(), now()).await.unwrap();
+    assert_eq!(claimed, Claim::Nothing);
+    let teller = format!("attempt/{EXECUTION}");
+    assert_eq!(wire.calls(), [claim(&stored_outcome(), &teller, 1_772_600_762_890, &there)]);
+}
+
+#[tokio::test]
+async fn what_was_heard_without_an_incident_is_kept_for_two_days() {
+    let row = Row { incident: None, ..row() };
+    let wire = Wire::answering([Answer::json(&json!({}))]);
+    wire.world().write(&write_of(&row)).await.unwrap();
+    let kept = &wire.calls()[0].body["TransactItems"][0]["Put"]["Item"]["expires_at"];
+    assert_eq!(kept, &attribute(&json!(1_772_600_767 + 2 * 86_400)));
 }
 
 #[tokio::test]
@@ -294,7 +296,7 @@ async fn reads_the_row_as_it_is_now() {
 }
 
 fn write_of(row: &Row) -> Write<'_> {
-    Write { fingerprint: &FINGERPRINT, row, hold: Hold::Unchanged, before_state: None, history: None }
+    Write { fingerprint: &FINGERPRINT, row, hold: Hold::Unchanged, before_states: &[], history: None }
 }
 
 fn put_row(stored: &Value, replaced: u64) -> Value {
@@ -420,7 +422,7 @@ async fn before_state_and_history_are_kept_together_with_the_row() {
         })),
     }});
     let wire = Wire::answering([Answer::json(&json!({}))]);
-    let write = Write { before_state: Some(&report), history: Some(&ended), ..write_of(&row) };
+    let write = Write { before_states: std::slice::from_ref(&report), history: Some(&ended), ..write_of(&row) };
     wire.world().write(&write).await.unwrap();
     let put = put_row(&stored_row_but(&json!({"version": 8})), 7);
     assert_eq!(wire.calls(), [transaction(&[put, before_state, history])]);
@@ -594,7 +596,7 @@ async fn expiry_counts_from_the_write() {
     let (row, report) = (row(), outcome());
     let wire = Wire::answering([Answer::json(&json!({}))]);
     wire.clock.advance(Duration::from_secs(100));
-    let write = Write { before_state: Some(&report), ..write_of(&row) };
+    let write = Write { before_states: std::slice::from_ref(&report), ..write_of(&row) };
     wire.world().write(&write).await.unwrap();
     let kept = &wire.calls()[0].body["TransactItems"][1]["Put"]["Item"]["expires_at"];
     assert_eq!(kept, &attribute(&json!(1_772_600_867 + 365 * 86_400)));

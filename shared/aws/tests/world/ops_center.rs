@@ -147,9 +147,15 @@ async fn updates_an_ops_item() {
         (OpsItemStatus::Resolved, "Resolved"),
     ] {
         let wire = Wire::answering([done()]);
-        wire.world().update(&ID, &content(status)).await.unwrap();
+        assert!(wire.world().update(&ID, &content(status)).await.unwrap());
         assert_eq!(wire.calls(), [update(name)]);
     }
+}
+
+#[tokio::test]
+async fn an_ops_item_that_was_deleted_is_said_to_be_gone() {
+    let wire = Wire::answering([Answer::error(400, "OpsItemNotFoundException")]);
+    assert!(!wire.world().update(&ID, &content(OpsItemStatus::Open)).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +163,7 @@ async fn failures_are_told_apart() {
     creating().fails_well(async |world| world.create(&content(OpsItemStatus::Open)).await).await;
     updating().fails_well(async |world| world.update(&ID, &content(OpsItemStatus::Open)).await).await;
     for (code, operation) in
-        [("OpsItemLimitExceededException", creating()), ("OpsItemNotFoundException", updating())]
+        [("OpsItemLimitExceededException", creating()), ("OpsItemInvalidParameterException", updating())]
     {
         let wire = Wire::answering([Answer::error(400, code)]);
         let world = wire.world();

@@ -60,6 +60,7 @@ pub(crate) fn violation() -> News {
         resource: resource(),
         state: CauseState::Violated,
         at: seconds_ago(60),
+        recorded_at: seconds_ago(59),
         freshness: Freshness::Live,
     })
 }
@@ -70,6 +71,7 @@ pub(crate) fn outcome() -> AttemptReport {
         attempt: AttemptNumber::FIRST.next(),
         runbook: runbook(),
         execution: execution(),
+        parameters: plan().parameters,
         outcome: Outcome::Failed("the rule came back".to_owned()),
         ended_at: seconds_ago(5),
         changes: Some("Removed 1 rule".to_owned()),
@@ -122,6 +124,7 @@ pub(crate) fn incident() -> Incident {
             changes: None,
         }],
         occasions: 2,
+        people_know: true,
         outbox: vec![
             Effect::OpsItem,
             Effect::Runbook,

@@ -6,7 +6,7 @@ use super::{Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incide
 use crate::decision::{Decision, Reason, Verdict};
 use crate::identity::{Fingerprint, Generation, IncidentId};
 use crate::policy::Route;
-use crate::signal::{CauseState, Signal};
+use crate::signal::{Cause, CauseState, Signal};
 use crate::time::Timestamp;
 
 /// What follows from what was heard.
@@ -77,6 +77,7 @@ impl Incident {
             state: State::Open,
             finished: Vec::new(),
             occasions: 0,
+            people_know: false,
             outbox: Vec::new(),
             ops_item: None,
             notes: Vec::new(),
@@ -87,10 +88,13 @@ impl Incident {
 
     /// Takes in what a cause says about the incident's resource.
     ///
-    /// A cause moves only forward in its own time, so late, repeated and reordered events are harmless.
+    /// A cause moves only forward in its own time, so late, repeated and reordered events are harmless. Of two
+    /// words about the same look the one that is handed in later counts: who repeats is not handed in.
     #[must_use]
     pub fn hear(&mut self, signal: &Signal, route: &Route, now: Timestamp) -> Heard {
-        if self.causes.get(&signal.cause).is_some_and(|record| record.at >= signal.at) {
+        if self.causes.get(&signal.cause).is_some_and(|record| {
+            record.at > signal.at || (record.at == signal.at && record.state == signal.state)
+        }) {
             return Heard::nothing(Reason::AlreadyKnown);
         }
         let record = CauseRecord { state: signal.state, at: signal.at };
@@ -111,8 +115,12 @@ impl Incident {
             *self = Self::generation(id, signal, route, now);
             return Heard::new(Consequence::Undecided, [Reason::CauseViolated(signal.cause.clone())]);
         }
+        let was_violated = self.is_violated_by(&signal.cause);
         self.causes.insert(signal.cause.clone(), record);
         self.evidence = self.evidence.min(signal.freshness);
+        if !was_violated {
+            self.tell(now, format!("{} reports a violation as of {}", signal.cause, signal.at));
+        }
         let violated = Reason::CauseViolated(signal.cause.clone());
         match &self.state {
             State::Open | State::Observed(_) | State::Suppressed | State::Deferred => {
@@ -128,7 +136,11 @@ impl Incident {
     }
 
     fn hear_clear(&mut self, signal: &Signal, record: CauseRecord, now: Timestamp) -> Heard {
+        let was_violated = self.is_violated_by(&signal.cause);
         self.causes.insert(signal.cause.clone(), record);
+        if was_violated && !matches!(self.state, State::Resolved { .. }) {
+            self.tell(now, format!("{} reports that it is right again as of {}", signal.cause, signal.at));
+        }
         let cleared = Reason::CauseCleared(signal.cause.clone());
         let remaining: Vec<_> = self.violated().map(|(cause, _)| cause.clone()).collect();
         if !remaining.is_empty() {
@@ -150,9 +162,10 @@ impl Incident {
 
     /// Takes in how an execution ended.
     ///
-    /// Its success counts only if no cause complains about a time after it.
+    /// Its success counts only if it ran as planned, and if no cause complains about a time after it.
+    /// `attempts` is how often the route lets the runbook be started.
     #[must_use]
-    pub fn hear_outcome(&mut self, report: &AttemptReport, route: &Route, now: Timestamp) -> Heard {
+    pub fn hear_outcome(&mut self, report: &AttemptReport, attempts: u8, now: Timestamp) -> Heard {
         if report.incident != self.id {
             return Heard::nothing(Reason::UnknownIncident(report.incident.clone()));
         }
@@ -172,6 +185,12 @@ impl Incident {
             | State::Escalated
             | State::Resolved { .. } => return Heard::nothing(Reason::OtherAttempt(report.attempt)),
         };
+        let started = attempt.execution.as_ref().is_none_or(|started| *started == report.execution);
+        let planned =
+            attempt.plan.parameters.iter().all(|(name, value)| report.parameters.get(name) == Some(value));
+        if !started || !planned {
+            return Heard::nothing(Reason::NotThePlan(attempt.number));
+        }
         let attempt = Attempt { execution: Some(report.execution.clone()), ..attempt };
         let contradiction =
             self.violated().find(|(_, record)| record.at > report.ended_at).map(|(cause, _)| cause.clone());
@@ -197,21 +216,22 @@ impl Incident {
                 self.resolve(how, report.ended_at, &reason.to_string(), now);
                 Heard::new(Consequence::Resolved, [reason])
             }
-            Err(why) => self.try_again(Reason::AttemptFailed(number, why), route, now),
+            Err(why) => self.try_again(Reason::AttemptFailed(number, why), attempts, now),
         }
     }
 
     /// Takes in that the attempt's execution could not be started at all.
     #[must_use]
-    pub fn could_not_start(&mut self, why: String, route: &Route, now: Timestamp) -> Heard {
+    pub fn could_not_start(&mut self, why: &str, attempts: u8, now: Timestamp) -> Heard {
         let State::Remediating(attempt) = &self.state else {
             return Heard::nothing(Reason::AlreadyKnown);
         };
         let attempt = attempt.clone();
+        let outcome = Outcome::failed(why);
+        let Outcome::Failed(why) = &outcome else { return Heard::nothing(Reason::AlreadyKnown) };
         let reason = Reason::AttemptFailed(attempt.number, why.clone());
-        self.withdraw_start();
-        self.finish(attempt, Outcome::Failed(why), now, None);
-        self.try_again(reason, route, now)
+        self.finish(attempt, outcome, now, None);
+        self.try_again(reason, attempts, now)
     }
 
     fn finish(&mut self, attempt: Attempt, outcome: Outcome, ended_at: Timestamp, changes: Option<String>) {
@@ -219,23 +239,27 @@ impl Incident {
         self.finished.push(FinishedAttempt { attempt, outcome, ended_at, changes });
     }
 
-    fn try_again(&mut self, failure: Reason, route: &Route, now: Timestamp) -> Heard {
+    fn try_again(&mut self, failure: Reason, attempts: u8, now: Timestamp) -> Heard {
         self.note(now, capitalised(&failure.to_string()));
         if self.violated().next().is_none() {
             self.resolve_cleared(now);
             return Heard::new(Consequence::Resolved, [failure]);
         }
         self.state = State::Open;
-        if self.next_attempt().number() <= route.attempts {
+        if self.next_attempt().number() <= attempts {
             let next = Reason::NextAttempt(self.next_attempt());
             return Heard::new(Consequence::Undecided, [failure, next]);
         }
-        let exhausted = Reason::AttemptsExhausted(route.attempts);
+        let exhausted = Reason::AttemptsExhausted(self.finished.len());
         self.state = State::Escalated;
         self.severity = self.severity.raised();
         self.note(now, format!("{}: {exhausted}", Change::Escalated.sentence()));
         self.announce(Change::Escalated);
         Heard::new(Consequence::Escalated, [failure, exhausted])
+    }
+
+    fn is_violated_by(&self, cause: &Cause) -> bool {
+        self.causes.get(cause).is_some_and(|record| record.state == CauseState::Violated)
     }
 
     /// Every cause has cleared. A cause that complains again has looked again, so the oldest word counts.

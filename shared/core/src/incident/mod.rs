@@ -70,6 +70,20 @@ pub enum Outcome {
     TimedOut,
 }
 
+impl Outcome {
+    /// A failure, in one line and not too many words of whoever reports it.
+    #[must_use]
+    pub fn failed(why: &str) -> Self {
+        const LONGEST: usize = 300;
+        let words: Vec<_> = why.split_whitespace().collect();
+        let line = words.join(" ");
+        if line.chars().count() <= LONGEST {
+            return Self::Failed(line);
+        }
+        Self::Failed(line.chars().take(LONGEST).chain(['…']).collect())
+    }
+}
+
 /// An attempt that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedAttempt {
@@ -94,6 +108,8 @@ pub struct AttemptReport {
     pub runbook: RunbookName,
     /// The execution.
     pub execution: ExecutionId,
+    /// What it ran with.
+    pub parameters: BTreeMap<ParameterName, String>,
     /// How it ended.
     pub outcome: Outcome,
     /// When.
@@ -177,6 +193,8 @@ pub struct Incident {
     pub finished: Vec<FinishedAttempt>,
     /// How many changes others have been told about, or are to be.
     pub occasions: u32,
+    /// Whether people have been told about any, or are to be.
+    pub people_know: bool,
     /// What has to happen outside the ledger, in this order.
     pub outbox: Vec<Effect>,
     /// Its OpsItem.
@@ -259,14 +277,44 @@ impl Incident {
             Course::Wait => (State::Deferred, Change::Deferred),
             Course::Leave => (State::Suppressed, Change::Suppressed),
         };
-        let stays = std::mem::discriminant(&state) == std::mem::discriminant(&self.state);
-        self.state = state;
-        if stays {
+        if !self.is_undecided() {
             return;
         }
+        let stays = std::mem::discriminant(&state) == std::mem::discriminant(&self.state);
+        self.state = state;
         let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-        self.note(now, format!("{}: {}", change.sentence(), why.join("; ")));
-        self.announce(change);
+        let sentence = format!("{}: {}", change.sentence(), why.join("; "));
+        if !stays {
+            self.note(now, sentence);
+            self.announce(change);
+        } else if self.why(change) != Some(&sentence) {
+            self.tell(now, sentence);
+        }
+    }
+
+    /// Whether what to do about the problem can be decided, or decided again.
+    #[must_use]
+    pub const fn is_undecided(&self) -> bool {
+        match self.state {
+            State::Open | State::Observed(_) | State::Suppressed | State::Deferred => true,
+            State::AwaitingApproval(_) | State::Remediating(_) | State::Escalated | State::Resolved { .. } => {
+                false
+            }
+        }
+    }
+
+    /// The sentence of the story that says why the change came about.
+    pub(crate) fn why(&self, change: Change) -> Option<&String> {
+        let mut sentences = self.notes.iter().rev().map(|note| &note.text);
+        sentences.find(|text| text.starts_with(change.sentence()))
+    }
+
+    /// Adds a sentence to the story, and to the OpsItem where people look at it.
+    pub(crate) fn tell(&mut self, at: Timestamp, text: impl Into<String>) {
+        self.note(at, text);
+        if self.people_know {
+            self.put(Effect::OpsItem);
+        }
     }
 
     fn attempt(&self, plan: Plan, now: Timestamp) -> Attempt {

@@ -93,9 +93,10 @@ impl Incident {
             | Change::Responding
             | Change::Escalated => true,
             // Who was never told of the problem is not told of its end.
-            Change::Resolved => self.ops_item.is_some() || self.outbox.contains(&Effect::OpsItem),
+            Change::Resolved => self.people_know,
         };
         if for_people {
+            self.people_know = true;
             self.put(Effect::OpsItem);
             // A message that has waited until now is out of date: this one tells the whole story.
             self.outbox.retain(|waiting| !matches!(waiting, Effect::Notification(_)));
@@ -110,7 +111,7 @@ impl Incident {
     }
 
     /// An effect brings the outside in step with the incident as it is, so once in the outbox is enough.
-    fn put(&mut self, effect: Effect) {
+    pub(super) fn put(&mut self, effect: Effect) {
         self.outbox.retain(|waiting| *waiting != effect);
         self.outbox.push(effect);
     }

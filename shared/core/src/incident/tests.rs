@@ -60,6 +60,7 @@ fn signal(rule: &str, state: CauseState, seconds: i64) -> Signal {
         },
         state,
         at: at(seconds),
+        recorded_at: at(seconds),
         freshness: Freshness::Live,
     }
 }
@@ -86,6 +87,7 @@ pub(crate) fn report(attempt: u8, outcome: Outcome, seconds: i64) -> AttemptRepo
         attempt: attempt.to_string().parse().unwrap(),
         runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
         execution: ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f"),
+        parameters: plan().parameters,
         outcome,
         ended_at: at(seconds),
         changes: Some("Closed tcp 22".to_owned()),
@@ -100,12 +102,58 @@ fn resolution(incident: &Incident) -> Option<Resolution> {
 #[test]
 fn a_repeated_or_older_word_of_a_cause_changes_nothing() {
     let before = incident(Course::Start(plan()));
-    for late in [violated("ssh", 10), violated("ssh", 9), clear("ssh", 10), clear("ssh", 9)] {
+    for late in [violated("ssh", 10), violated("ssh", 9), clear("ssh", 9)] {
         let mut incident = before.clone();
         let heard = incident.hear(&late, &route(), at(20));
         assert_eq!(heard.reasons, [Reason::AlreadyKnown]);
         assert_eq!(incident, before);
     }
+}
+
+#[test]
+fn a_second_word_about_the_same_look_counts() {
+    // The rule's parameters were changed, and it judged the same configuration again.
+    let mut incident = incident(Course::Record(plan()));
+    assert_eq!(incident.hear(&clear("ssh", 10), &route(), at(20)).consequence, Consequence::Resolved);
+}
+
+#[test]
+fn what_is_decided_about_a_problem_that_is_over_changes_nothing() {
+    let mut over = incident(Course::Record(plan()));
+    let _ = over.hear(&clear("ssh", 20), &route(), at(21));
+    let before = over.clone();
+    for course in [Course::Start(plan()), Course::Ask(plan()), Course::Record(plan()), Course::Wait, Course::Leave]
+    {
+        over.take(course, &[], at(22));
+        assert_eq!(over, before);
+    }
+}
+
+#[test]
+fn whoever_complains_or_stops_to_is_in_the_story_and_on_the_ops_item() {
+    let mut incident = incident(Course::Start(plan()));
+    for (word, text) in [
+        (violated("ssh-copy", 11), "Config rule ssh-copy reports a violation"),
+        (clear("ssh", 12), "Config rule ssh reports that it is right again"),
+    ] {
+        incident.outbox.clear();
+        let _ = incident.hear(&word, &route(), at(20));
+        assert!(incident.notes.last().unwrap().text.starts_with(text), "{:?}", incident.notes);
+        assert_eq!(incident.outbox, [Effect::OpsItem]);
+    }
+    // Saying the same again, as of later, is no news for people.
+    let before = incident.notes.clone();
+    let _ = incident.hear(&violated("ssh-copy", 13), &route(), at(20));
+    assert_eq!(incident.notes, before);
+}
+
+#[test]
+fn another_reason_to_wait_is_told() {
+    let mut incident = incident(Course::Wait);
+    incident.outbox.clear();
+    incident.take(Course::Wait, &[Reason::SwitchesUnreadable], at(13));
+    assert_eq!(incident.outbox, [Effect::OpsItem]);
+    assert!(incident.notes.last().unwrap().text.contains("could not be read"));
 }
 
 #[test]
@@ -141,7 +189,7 @@ fn proof_resolves() {
         [(Outcome::Remediated, Resolution::Remediated), (Outcome::AlreadyCompliant, Resolution::AlreadyCompliant)]
     {
         let mut incident = incident(Course::Start(plan()));
-        let heard = incident.hear_outcome(&report(1, outcome, 30), &route(), at(31));
+        let heard = incident.hear_outcome(&report(1, outcome, 30), 2, at(31));
         assert_eq!(heard.consequence, Consequence::Resolved);
         assert_eq!(incident.state, State::Resolved { at: at(31), proved_at: at(30), how });
         assert!(!incident.outbox.contains(&Effect::Runbook), "a start that is still waiting is withdrawn");
@@ -151,7 +199,7 @@ fn proof_resolves() {
 #[test]
 fn a_resolved_incident_opens_again_only_for_what_was_seen_after_the_proof() {
     let mut resolved = incident(Course::Start(plan()));
-    let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(35));
+    let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(35));
 
     let mut incident = resolved.clone();
     let heard = incident.hear(&violated("ssh", 30), &route(), at(40));
@@ -170,7 +218,7 @@ fn a_resolved_incident_opens_again_only_for_what_was_seen_after_the_proof() {
 fn a_success_that_a_cause_contradicts_is_a_failed_verification() {
     let mut incident = incident(Course::Start(plan()));
     let _ = incident.hear(&violated("ssh", 31), &route(), at(32));
-    let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(33));
+    let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(33));
     assert_eq!(heard.consequence, Consequence::Undecided);
     assert!(heard.reasons.first().unwrap().to_string().contains("failed verification"), "{:?}", heard.reasons);
     assert_eq!(incident.state, State::Open);
@@ -180,12 +228,12 @@ fn a_success_that_a_cause_contradicts_is_a_failed_verification() {
 #[test]
 fn failed_attempts_are_followed_by_others_then_by_a_person() {
     let mut incident = incident(Course::Start(plan()));
-    let heard = incident.hear_outcome(&report(1, Outcome::Failed("no route".into()), 30), &route(), at(31));
+    let heard = incident.hear_outcome(&report(1, Outcome::Failed("no route".into()), 30), 2, at(31));
     assert_eq!(heard.consequence, Consequence::Undecided);
     incident.take(Course::Start(plan()), &[], at(31));
     assert_eq!(incident.running().unwrap().number.number(), 2);
 
-    let heard = incident.hear_outcome(&report(2, Outcome::TimedOut, 40), &route(), at(41));
+    let heard = incident.hear_outcome(&report(2, Outcome::TimedOut, 40), 2, at(41));
     assert_eq!(heard.consequence, Consequence::Escalated);
     assert_eq!(incident.state, State::Escalated);
     assert_eq!(incident.severity, Severity::Critical, "one step worse than the route's");
@@ -203,7 +251,7 @@ fn failed_attempts_are_followed_by_others_then_by_a_person() {
 fn a_failed_attempt_at_what_has_cleared_meanwhile_is_no_failure() {
     let mut incident = incident(Course::Start(plan()));
     let _ = incident.hear(&clear("ssh", 20), &route(), at(21));
-    let heard = incident.hear_outcome(&report(1, Outcome::Failed("gone".into()), 30), &route(), at(31));
+    let heard = incident.hear_outcome(&report(1, Outcome::Failed("gone".into()), 30), 2, at(31));
     assert_eq!(heard.consequence, Consequence::Resolved);
     assert_eq!(resolution(&incident), Some(Resolution::Cleared));
 }
@@ -211,7 +259,7 @@ fn a_failed_attempt_at_what_has_cleared_meanwhile_is_no_failure() {
 #[test]
 fn what_could_not_be_started_counts_as_an_attempt() {
     let mut incident = incident(Course::Start(plan()));
-    let heard = incident.could_not_start("no such role".into(), &route(), at(13));
+    let heard = incident.could_not_start("no such role", 2, at(13));
     assert_eq!(heard.consequence, Consequence::Undecided);
     assert!(!incident.outbox.contains(&Effect::Runbook));
     assert_eq!(incident.next_attempt().number(), 2);
@@ -227,18 +275,24 @@ fn outcomes_of_other_attempts_are_not_heard() {
         runbook: RunbookName::from_static("Mend-RestoreAdminPorts"),
         ..report(1, Outcome::Remediated, 30)
     };
+    let mut other_parameters = report(1, Outcome::AlreadyCompliant, 30);
+    other_parameters.parameters.values_mut().for_each(|value| "sg-0ther".clone_into(value));
     let running = incident(Course::Start(plan()));
+    let mut started = running.clone();
+    started.started(Some(ExecutionId::from_static("00000000-0000-4000-8000-000000000001")), at(13));
     let mut resolved = running.clone();
-    let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     for (before, report) in [
         (running.clone(), other_generation),
         (running.clone(), other_runbook),
+        (running.clone(), other_parameters),
+        (started, report(1, Outcome::Remediated, 30)),
         (running, report(2, Outcome::Remediated, 30)),
         (resolved, report(1, Outcome::Failed("late".into()), 40)),
         (incident(Course::Record(plan())), report(1, Outcome::Remediated, 30)),
     ] {
         let mut incident = before.clone();
-        let heard = incident.hear_outcome(&report, &route(), at(41));
+        let heard = incident.hear_outcome(&report, 2, at(41));
         assert_eq!(heard.consequence, Consequence::Nothing);
         assert_eq!(incident, before);
     }
@@ -247,7 +301,7 @@ fn outcomes_of_other_attempts_are_not_heard() {
 #[test]
 fn a_person_may_start_the_attempt_that_waits_for_approval() {
     let mut incident = incident(Course::Ask(plan()));
-    let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     assert_eq!(heard.consequence, Consequence::Resolved);
 }
 
@@ -269,7 +323,7 @@ fn who_was_not_told_of_a_problem_is_not_told_of_its_end() {
 #[test]
 fn a_message_that_has_waited_too_long_gives_way_to_the_next() {
     let mut incident = incident(Course::Start(plan()));
-    let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     let occasion = |change, number| Occasion { change, number };
     assert_eq!(
         incident.outbox,
@@ -288,7 +342,7 @@ fn deciding_the_same_again_changes_nothing() {
     for course in [Course::Record(plan()), Course::Wait, Course::Leave] {
         let before = incident(course.clone());
         let mut incident = before.clone();
-        incident.take(course, &[Reason::AlreadyKnown], at(50));
+        incident.take(course, &[], at(50));
         assert_eq!(incident, before);
     }
 }
@@ -313,7 +367,7 @@ proptest! {
         for (is_violated, seconds) in words {
             let word = if is_violated { violated("ssh", seconds) } else { clear("ssh", seconds) };
             let _ = incident.hear(&word, &route(), at(100));
-            if seconds > newest.1 {
+            if seconds >= newest.1 {
                 newest = (is_violated, seconds);
             }
         }

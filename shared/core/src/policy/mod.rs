@@ -266,11 +266,12 @@ impl Policy {
         Self { routes }
     }
 
-    /// The route of an incident: by name, or, when it has been renamed since, by problem.
+    /// The route of an incident: of those for its problem the one with that name, or, when it has been renamed
+    /// since, the first.
     #[must_use]
     pub fn route(&self, name: &RouteName, problem: &Problem) -> Option<&Route> {
-        let named = self.routes.iter().find(|route| route.name == *name);
-        named.or_else(|| self.routes.iter().find(|route| route.problem == *problem))
+        let mut answers = self.routes.iter().filter(|route| route.problem == *problem);
+        answers.clone().find(|route| route.name == *name).or_else(|| answers.next())
     }
 
     /// All routes, by falling rank.

@@ -12,7 +12,7 @@ pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
 use crate::account::{AccountId, Partition, Region};
 use crate::automation::{ExecutionId, OpsItemId};
 use crate::decision::Verdict;
-use crate::incident::{Change, Incident, Outcome, Plan, Resolution, State};
+use crate::incident::{Attempt, Change, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
 use crate::mode::Environment;
 use crate::policy::Route;
 use crate::resource::Resource;
@@ -108,13 +108,10 @@ fn plan_in_words(plan: &Plan) -> String {
 
 /// What Mend did, in a sentence or two.
 fn what_mend_did(incident: &Incident, route: &Route) -> String {
-    let last_note = || incident.notes.last().map(|note| note.text.clone()).unwrap_or_default();
+    let why = |change| incident.why(change).map(String::as_str).unwrap_or_default();
     match &incident.state {
         State::Observed(plan) => {
-            format!(
-                "Nothing was changed: the route only observes. In mode enforce it would start {}.",
-                plan_in_words(plan)
-            )
+            format!("{}. In mode enforce it would start {}.", why(Change::Observed), plan_in_words(plan))
         }
         State::AwaitingApproval(attempt) => {
             format!("Nothing yet: it would start {} and waits for a person.", plan_in_words(&attempt.plan))
@@ -122,8 +119,8 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
         State::Remediating(attempt) => {
             format!("Started {}, attempt {} of {}.", plan_in_words(&attempt.plan), attempt.number, route.attempts)
         }
-        State::Escalated => incident.finished.last().map_or_else(last_note, |finished| {
-            let why = match &finished.outcome {
+        State::Escalated => incident.finished.last().map_or_else(String::new, |finished| {
+            let reason = match &finished.outcome {
                 Outcome::Failed(why) => why.as_str(),
                 Outcome::TimedOut => "it took too long",
                 Outcome::Remediated | Outcome::AlreadyCompliant => "the repair did not last",
@@ -132,7 +129,7 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
                 1 => "once".to_owned(),
                 number => format!("{number} times"),
             };
-            format!("Started {} {times}, without success. The last time: {why}.", finished.attempt.plan.runbook)
+            format!("Started {} {times}, without success. The last time: {reason}.", finished.attempt.plan.runbook)
         }),
         State::Resolved { how: Resolution::Remediated, .. } => {
             let finished = incident.finished.last();
@@ -143,13 +140,20 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
                 |changes| format!("{runbook} repaired it and read it back: {}", sentence(changes)),
             )
         }
-        State::Resolved { how: Resolution::AlreadyCompliant, .. } => {
-            format!("{} looked and found nothing to repair.", route.runbook)
-        }
+        State::Resolved { how: Resolution::AlreadyCompliant, .. } => match &incident.finished[..] {
+            // An attempt that failed after its change has repaired it all the same.
+            [.., FinishedAttempt { attempt: Attempt { execution: Some(before), .. }, .. }, _] => format!(
+                "{} looked again and found nothing left to repair; the failed execution {before} may have done it.",
+                route.runbook
+            ),
+            _ => format!("{} looked and found nothing to repair.", route.runbook),
+        },
         State::Resolved { how: Resolution::Cleared, .. } => {
             "Nothing: everything that complained reports that it is right again.".to_owned()
         }
-        State::Deferred | State::Suppressed | State::Open => format!("Nothing was changed. {}.", last_note()),
+        State::Deferred => format!("Nothing was changed. {}.", why(Change::Deferred)),
+        State::Suppressed => format!("Nothing was changed. {}.", why(Change::Suppressed)),
+        State::Open => "Nothing yet.".to_owned(),
     }
 }
 
@@ -163,23 +167,24 @@ fn what_and_where(incident: &Incident, route: &Route, place: &Place) -> String {
 fn what_you_need_to_do(incident: &Incident, route: &Route, place: &Place) -> String {
     match &incident.state {
         State::Observed(_) => format!(
-            "Repair it by hand, or let Mend do it: set the route's mode switch {} to enforce.",
+            "Repair it by hand, or let Mend do it: where the policy allows that, set the switch {} to enforce.",
             mode_parameter(place.environment, &route.name)
         ),
         State::AwaitingApproval(attempt) => format!(
-            "Look at the plan. To approve it, run {} from the OpsItem with Incident {} and Attempt {}.",
-            attempt.plan.runbook, incident.id, attempt.number
+            "Look at the plan. To approve it, run {} from the OpsItem with these parameters, Incident {}, Attempt {} \
+             and AutomationAssumeRole {}.",
+            attempt.plan.runbook, incident.id, attempt.number, attempt.plan.role
         ),
         State::Remediating(_) => "Nothing: Mend tells you how it ends.".to_owned(),
         State::Escalated => {
             "Look at the last execution, repair the resource by hand, and resolve the OpsItem.".to_owned()
         }
-        State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, incident.latest_execution()) {
-            (Some(undo), Some(execution)) => {
-                format!(
-                    "Nothing. If the change was intended, {undo} undoes the repair: give it ExecutionId {execution}."
-                )
-            }
+        State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, incident.latest_attempt()) {
+            (Some(undo), Some(Attempt { execution: Some(execution), number, .. })) => format!(
+                "Nothing. If the change was intended, {undo} undoes the repair, with ExecutionId {execution}, \
+                 Incident {} and Attempt {number}.",
+                incident.id
+            ),
             _ => "Nothing.".to_owned(),
         },
         State::Resolved { .. } | State::Suppressed => "Nothing.".to_owned(),

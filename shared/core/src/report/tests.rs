@@ -25,7 +25,7 @@ fn opened(course: Course) -> Incident {
 
 fn repaired() -> Incident {
     let mut incident = opened(Course::Start(plan()));
-    let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), &route(), at(31));
+    let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     incident
 }
 
@@ -40,8 +40,8 @@ SSH or RDP is open to the world: AWS::EC2::SecurityGroup sg-0badcafe in eu-centr
 
 What happened: reported by Config rule ssh, as of 2023-11-14T22:13:30Z.
 What Mend did: Mend-CloseAdminPorts repaired it and read it back: Closed tcp 22.
-What you need to do: Nothing. If the change was intended, Mend-RestoreAdminPorts undoes the repair: give it \
-ExecutionId 2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f.
+What you need to do: Nothing. If the change was intended, Mend-RestoreAdminPorts undoes the repair, with \
+ExecutionId 2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f, Incident 2028dffd4a4600c698c5c85866f8d978-1 and Attempt 1.
 
 OpsItem:   https://eu-central-1.console.aws.amazon.com/systems-manager/opsitems/oi-0a1b2c3d4e5f?region=eu-central-1
 Execution: https://eu-central-1.console.aws.amazon.com/systems-manager/automation/execution/2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f?region=eu-central-1
@@ -53,13 +53,13 @@ Incident:  2028dffd4a4600c698c5c85866f8d978-1 (route close-admin-ports, severity
 #[test]
 fn every_state_says_what_was_done_and_what_is_to_do() {
     let mut escalated = opened(Course::Start(plan()));
-    let _ = escalated.hear_outcome(&report(1, Outcome::Failed("no permission".into()), 30), &route(), at(31));
+    let _ = escalated.hear_outcome(&report(1, Outcome::Failed("no permission".into()), 30), 2, at(31));
     escalated.take(Course::Start(plan()), &[], at(31));
-    let _ = escalated.hear_outcome(&report(2, Outcome::Failed("no permission".into()), 40), &route(), at(41));
+    let _ = escalated.hear_outcome(&report(2, Outcome::Failed("no permission".into()), 40), 2, at(41));
     for (incident, did, todo) in [
         (
             opened(Course::Record(plan())),
-            "Nothing was changed: the route only observes. In mode enforce it would start \
+            "In mode enforce it would start \
             Mend-CloseAdminPorts (version 1) with SecurityGroupId sg-0badcafe.",
             "/mend/dev/mode/close-admin-ports",
         ),
@@ -126,7 +126,7 @@ fn an_ops_item_keeps_within_ops_centers_limits() {
         incident.note(at(number), "ü".repeat(2_000));
     }
     let report = AttemptReport { changes: Some("ü".repeat(90_000)), ..report(1, Outcome::Remediated, 70) };
-    let _ = incident.hear_outcome(&report, &route(), at(71));
+    let _ = incident.hear_outcome(&report, 2, at(71));
     let content = OpsItemContent::of(&incident, &route(), &place());
     assert!(content.title.chars().count() <= 1_024);
     assert!(content.description.chars().count() <= 2_048);

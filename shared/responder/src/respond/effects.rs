@@ -10,6 +10,18 @@ use super::{RESERVE, Responder};
 use crate::error::{CallError, ResponseError, RetryableError, chain};
 use crate::world::{Start, World};
 
+/// How far the outbox was carried out.
+pub(super) enum Carried {
+    /// To its end.
+    Out,
+    /// As far as it may be: the start that is left waits for leave.
+    AsFarAsItMay,
+    /// The attempt could not be started, and what follows has to be written down first.
+    NotStarted,
+    /// The rest is for later.
+    Left(Left),
+}
+
 /// Why effects stay in the outbox.
 pub(super) enum Left {
     /// A call may succeed later.
@@ -30,12 +42,13 @@ impl Left {
 
 impl<W: World> Responder<'_, W> {
     /// Carries out the outbox, each effect in its turn. One that fails for now does not keep the others.
-    pub(super) async fn carry_out(&self, incident: &mut Incident, route: &Route) -> Option<Left> {
+    /// Without `leave`, nothing is started.
+    pub(super) async fn carry_out(&self, incident: &mut Incident, route: &Route, leave: bool) -> Carried {
         let mut left = None;
-        let mut postponed = Vec::new();
+        let mut postponed = if leave { Vec::new() } else { vec![Effect::Runbook] };
         while let Some(effect) = incident.outbox.iter().copied().find(|effect| !postponed.contains(effect)) {
             if self.world.now().plus(RESERVE) >= self.invocation.deadline {
-                return Some(Left::OutOfTime);
+                return Carried::Left(Left::OutOfTime);
             }
             match self.carry_out_one(incident, route, effect).await {
                 Ok(()) => incident.done(effect),
@@ -48,15 +61,19 @@ impl<W: World> Responder<'_, W> {
                     warn!(incident.id = %incident.id, effect = ?effect, "{why}");
                     incident.done(effect);
                     if effect == Effect::Runbook {
-                        // It ends the attempt, and what comes next has to be decided.
-                        let _ = incident.could_not_start(why, route, self.world.now());
-                        return left;
+                        // It ends the attempt. What follows is in the state and in the outbox.
+                        let _ = incident.could_not_start(&why, route.attempts, self.world.now());
+                        return Carried::NotStarted;
                     }
                     incident.note(self.world.now(), format!("Given up: {error}"));
                 }
             }
         }
-        left
+        match left {
+            Some(left) => Carried::Left(left),
+            None if incident.outbox.is_empty() => Carried::Out,
+            None => Carried::AsFarAsItMay,
+        }
     }
 
     async fn carry_out_one(
@@ -69,9 +86,12 @@ impl<W: World> Responder<'_, W> {
         match effect {
             Effect::OpsItem => {
                 let content = OpsItemContent::of(incident, route, place);
-                if let Some(id) = &incident.ops_item {
-                    return self.world.update(id, &content).await;
+                if let Some(id) = &incident.ops_item
+                    && self.world.update(id, &content).await?
+                {
+                    return Ok(());
                 }
+                // There is none, or somebody has deleted it.
                 incident.ops_item = Some(self.world.create(&content).await?);
                 Ok(())
             }

@@ -17,7 +17,7 @@ pub(super) struct Held<'a, W> {
     /// As it shall be.
     pub(super) row: Row,
     /// To be kept with the next write.
-    pub(super) before_state: Option<AttemptReport>,
+    pub(super) before_states: Vec<AttemptReport>,
     /// To be kept with the next write.
     pub(super) history: Option<Incident>,
 }
@@ -40,7 +40,7 @@ impl<'a, W: Ledger> Held<'a, W> {
             lease,
             row: claimed.clone(),
             stored: claimed,
-            before_state: None,
+            before_states: Vec::new(),
             history: None,
         }
     }
@@ -70,7 +70,7 @@ impl<'a, W: Ledger> Held<'a, W> {
             fingerprint: self.fingerprint,
             row: &self.row,
             hold,
-            before_state: self.before_state.as_ref(),
+            before_states: &self.before_states,
             history: self.history.as_ref(),
         };
         self.world.write(&write).await.map_err(ResponseError::Ledger)
@@ -79,7 +79,7 @@ impl<'a, W: Ledger> Held<'a, W> {
     fn stored_as(&mut self, version: u64) -> Stored {
         self.row.version = version;
         self.stored = self.row.clone();
-        self.before_state = None;
+        self.before_states.clear();
         self.history = None;
         Stored::Yes
     }
@@ -94,6 +94,20 @@ impl<'a, W: Ledger> Held<'a, W> {
                 Ok(false)
             }
         }
+    }
+
+    /// Gives the lease back and leaves the row as the ledger holds it, if that can still be done.
+    pub(super) async fn abandon(&mut self) {
+        let row = Row { lease: None, ..self.stored.clone() };
+        let write = Write {
+            fingerprint: self.fingerprint,
+            row: &row,
+            hold: Hold::Unchanged,
+            before_states: &[],
+            history: None,
+        };
+        // Whoever cannot give it back lets it run out.
+        let _ = self.world.write(&write).await;
     }
 
     /// While the lease holds, others only add to the inbox: the rest of the row stays ours.

@@ -3,6 +3,7 @@
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::incident::{AttemptReport, Consequence, Heard, Incident};
 use mend_core::policy::{Policy, Route, Routing};
+use mend_core::signal::{CauseState, Signal};
 use mend_core::time::Timestamp;
 
 use crate::world::{News, Row};
@@ -12,16 +13,17 @@ use crate::world::{News, Row};
 pub(super) struct Intake {
     /// One for each piece of news.
     pub(super) heard: Vec<Heard>,
-    /// What an execution found before its change.
-    pub(super) before_state: Option<AttemptReport>,
+    /// What executions found before their changes.
+    pub(super) before_states: Vec<AttemptReport>,
     /// The generation that has ended.
     pub(super) history: Option<Incident>,
 }
 
 impl Intake {
-    /// Whether a decision has to be made.
+    /// Whether a decision has to be made. The last that had a consequence counts.
     pub(super) fn undecided(&self) -> bool {
-        self.heard.iter().any(|heard| heard.consequence == Consequence::Undecided)
+        let mut consequences = self.heard.iter().rev().map(|heard| heard.consequence);
+        consequences.find(|consequence| *consequence != Consequence::Nothing) == Some(Consequence::Undecided)
     }
 }
 
@@ -34,48 +36,57 @@ pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake 
             continue;
         }
         row.heard.insert(news.teller(), news.at());
-        let heard = match (&mut row.incident, news) {
-            (None, News::Signal(signal)) => match policy.routing(&signal) {
-                Routing::To(route) => {
-                    let (incident, heard) = Incident::open(&signal, route, now);
-                    row.incident = Some(incident);
-                    heard
-                }
-                Routing::OtherResourceType(_) | Routing::Nowhere => nothing(Reason::NoRoute(signal.cause)),
-            },
-            (None, News::Outcome(report)) => nothing(Reason::UnknownIncident(report.incident)),
-            (Some(incident), news) => match route_of(incident, policy) {
-                Some(route) => hear(incident, news, route, now, &mut intake),
-                None => nothing(Reason::RouteGone),
-            },
+        let heard = match news {
+            News::Signal(signal) => hear_signal(row, signal, policy, now, &mut intake),
+            News::Outcome(report) => hear_outcome(row, report, policy, now, &mut intake),
         };
         intake.heard.push(heard);
     }
     intake
 }
 
-fn hear(incident: &mut Incident, news: News, route: &Route, now: Timestamp, intake: &mut Intake) -> Heard {
-    match news {
-        News::Signal(signal) => {
-            let before = incident.clone();
-            let heard = incident.hear(&signal, route, now);
-            if incident.id != before.id {
-                intake.history = Some(before);
+fn hear_signal(row: &mut Row, signal: Signal, policy: &Policy, now: Timestamp, intake: &mut Intake) -> Heard {
+    let Some(incident) = &mut row.incident else {
+        return match (signal.state, policy.routing(&signal)) {
+            (CauseState::Violated, Routing::To(route)) => {
+                let (incident, heard) = Incident::open(&signal, route, now);
+                row.incident = Some(incident);
+                heard
             }
-            heard
-        }
-        News::Outcome(report) => {
-            let heard = incident.hear_outcome(&report, route, now);
-            let taken_in = incident
-                .finished
-                .last()
-                .is_some_and(|last| last.attempt.execution.as_ref() == Some(&report.execution));
-            if taken_in && report.before_state.is_some() {
-                intake.before_state = Some(report);
-            }
-            heard
-        }
+            (CauseState::Clear, Routing::To(_)) => nothing(Reason::NothingToClear),
+            (_, Routing::OtherResourceType(_) | Routing::Nowhere) => nothing(Reason::NoRoute(signal.cause)),
+        };
+    };
+    let Some(route) = route_of(incident, policy) else { return nothing(Reason::RouteGone) };
+    let before = incident.clone();
+    let heard = incident.hear(&signal, route, now);
+    if incident.id != before.id {
+        intake.history = Some(before);
+        row.forget_attempts();
     }
+    heard
+}
+
+fn hear_outcome(
+    row: &mut Row,
+    report: AttemptReport,
+    policy: &Policy,
+    now: Timestamp,
+    intake: &mut Intake,
+) -> Heard {
+    let heard = match &mut row.incident {
+        Some(incident) => {
+            // Whose route is gone gets no further attempt, and yet its outcome counts.
+            let attempts = route_of(incident, policy).map_or(0, |route| route.attempts);
+            incident.hear_outcome(&report, attempts, now)
+        }
+        None => nothing(Reason::UnknownIncident(report.incident.clone())),
+    };
+    // Whatever came of it: whoever made the change may want to undo it.
+    if report.before_state.is_some() {
+        intake.before_states.push(report);
+    }
+    heard
 }
 
 fn nothing(reason: Reason) -> Heard {

@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use mend_core::automation::{RoleArn, RoleFamily};
 use mend_core::decision::{Decision, Reason, Verdict};
-use mend_core::guard::{Facts, decide};
+use mend_core::guard::{Course, Facts, decide};
 use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{AttemptReport, Incident, Plan, State};
+use mend_core::incident::{AttemptReport, Effect, Incident, Plan, State};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::Place;
-use mend_core::signal::Signal;
+use mend_core::signal::{Freshness, Signal};
 use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 use tracing::warn;
@@ -31,6 +31,7 @@ use tracing::warn;
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
 use crate::world::{Claim, Lease, News, Row, World};
+use effects::Carried;
 use held::{Held, Stored};
 use intake::{Told, route_of, take_in};
 
@@ -56,7 +57,8 @@ pub struct Invocation {
 
 /// A lease outlives its invocation by so much, for clocks that differ.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// So much time is kept for the last write.
+/// No effect begins when less time is left. A call that takes longer is cut off by Lambda, and carried out again
+/// by the retry, under the same key.
 const RESERVE: Duration = Duration::from_secs(3);
 /// A row that changes under so many writes is left to the next try.
 const ROUNDS: usize = 10;
@@ -143,8 +145,17 @@ impl<'a, W: World> Responder<'a, W> {
         }
     }
 
-    /// Carries a claimed row until it is settled.
-    async fn carry(&self, mut held: Held<'_, W>) -> Result<Answer, ResponseError> {
+    /// Carries a claimed row until it is settled, or gives it back.
+    async fn carry(&self, mut held: Held<'a, W>) -> Result<Answer, ResponseError> {
+        let answer = self.carry_on(&mut held).await;
+        // Who has failed before the row was settled must not keep others from it.
+        if matches!(answer, Err(ResponseError::Facts(_) | ResponseError::Contention)) {
+            held.abandon().await;
+        }
+        answer
+    }
+
+    async fn carry_on(&self, held: &mut Held<'a, W>) -> Result<Answer, ResponseError> {
         let mut told = Told::new();
         if held.row.incident.as_ref().is_some_and(|incident| !incident.outbox.is_empty()) {
             told.because(Reason::Resumed);
@@ -153,13 +164,14 @@ impl<'a, W: World> Responder<'a, W> {
             let intake = take_in(&mut held.row, self.policy, self.world.now());
             told.heard(&intake.heard);
             let undecided = intake.undecided();
-            held.before_state = intake.before_state.or(held.before_state);
-            held.history = intake.history.or(held.history);
+            held.before_states.extend(intake.before_states);
+            held.history = intake.history.or(held.history.take());
 
             let mut left = None;
             if let Some((incident, route)) = self.routed(&held.row) {
-                let stored = if undecided || incident.state == State::Open {
-                    self.decide(&mut held, incident, route, &mut told).await?
+                let decided = undecided || incident.state == State::Open;
+                let stored = if decided {
+                    self.decide(held, incident.clone(), route, &mut told).await?
                 } else if held.changed() {
                     held.store().await?
                 } else {
@@ -168,11 +180,12 @@ impl<'a, W: World> Responder<'a, W> {
                 if !matches!(stored, Stored::Yes) {
                     continue;
                 }
+                let leave = decided || self.may_still_start(&incident, route, &mut told).await?;
                 if let Some(incident) = &mut held.row.incident {
-                    left = self.carry_out(incident, route).await;
-                    if incident.state == State::Open {
-                        // The attempt could not be started, so the next one has to be decided.
-                        continue;
+                    match self.carry_out(incident, route, leave).await {
+                        Carried::Out | Carried::AsFarAsItMay => {}
+                        Carried::NotStarted => continue,
+                        Carried::Left(why) => left = Some(why),
                     }
                 }
             }
@@ -185,6 +198,29 @@ impl<'a, W: World> Responder<'a, W> {
             }
         }
         Err(ResponseError::Contention)
+    }
+
+    /// Whether a start that was decided earlier, and waits in the outbox, may still happen: the same guard rails
+    /// are asked again. It is not withdrawn, because it may have happened, its answer lost.
+    async fn may_still_start(
+        &self,
+        incident: &Incident,
+        route: &Route,
+        told: &mut Told,
+    ) -> Result<bool, ResponseError> {
+        let Some(attempt) = incident.running().filter(|_| incident.outbox.contains(&Effect::Runbook)) else {
+            return Ok(true);
+        };
+        let old = self.world.now().since(attempt.planned_at) > Freshness::LIMIT;
+        let evidence = if old { Freshness::Stale } else { incident.evidence };
+        let facts = self.facts(incident, route, None).await?;
+        let (course, reasons) = decide(route, evidence, facts);
+        if matches!(course, Course::Start(_)) {
+            return Ok(true);
+        }
+        told.decided(Decision { verdict: Verdict::Defer, reasons });
+        told.because(Reason::StartHeld(attempt.number));
+        Ok(false)
     }
 
     fn routed(&self, row: &Row) -> Option<(Incident, &'a Route)> {

@@ -179,7 +179,7 @@ impl Ledger for Account {
     ) -> Result<Claim, CallError> {
         self.call(Call::Claim, || {
             let mut rows = self.rows.borrow_mut();
-            if !rows.contains_key(fingerprint) && !news.opens() {
+            if !rows.contains_key(fingerprint) && !news.begins() {
                 return Ok(Claim::Nothing);
             }
             let (row, settled) = rows.entry(fingerprint.clone()).or_insert_with(|| {
@@ -251,12 +251,10 @@ impl Ledger for Account {
                     }
                 }
             }
-            self.before_states.borrow_mut().extend(write.before_state.cloned());
+            self.before_states.borrow_mut().extend(write.before_states.iter().cloned());
             self.history.borrow_mut().extend(write.history.cloned());
             *row = Row { version: row.version + 1, ..write.row.clone() };
-            *settled = row.lease.is_none()
-                && row.inbox.is_empty()
-                && row.incident.as_ref().is_none_or(|incident| incident.outbox.is_empty());
+            *settled = row.settled();
             Ok(Written::Version(row.version))
         })
         .await
@@ -268,7 +266,8 @@ impl OpsCenter for Account {
         self.call(Call::CreateOpsItem, || {
             let dedup = format!("{:?}", content.operational_data.get("/aws/dedup"));
             let mut items = self.ops_items.borrow_mut();
-            let next = OpsItemId::new(format!("oi-{:012x}", items.len() + 1)).unwrap();
+            let number = self.calls.borrow().len();
+            let next = OpsItemId::new(format!("oi-{number:012x}")).unwrap();
             let (id, stored) = items.entry(dedup).or_insert_with(|| (next, content.clone()));
             *stored = content.clone();
             Ok(id.clone())
@@ -276,12 +275,11 @@ impl OpsCenter for Account {
         .await
     }
 
-    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<(), CallError> {
+    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<bool, CallError> {
         self.call(Call::UpdateOpsItem, || {
             let mut items = self.ops_items.borrow_mut();
-            let (_, stored) = items.values_mut().find(|(existing, _)| existing == id).expect("the OpsItem");
-            *stored = content.clone();
-            Ok(())
+            let item = items.values_mut().find(|(existing, _)| existing == id);
+            Ok(item.map(|(_, stored)| *stored = content.clone()).is_some())
         })
         .await
     }
@@ -393,6 +391,7 @@ fn signal(rule: &str, state: CauseState, seconds: i64) -> Signal {
         },
         state,
         at: at(seconds),
+        recorded_at: at(seconds),
         freshness: Freshness::Live,
     }
 }
@@ -416,6 +415,7 @@ pub(crate) fn ended(account: &Account, outcome: Outcome, seconds: i64) -> News {
         attempt: attempt.number,
         runbook: attempt.plan.runbook.clone(),
         execution,
+        parameters: attempt.plan.parameters.clone(),
         outcome,
         ended_at: at(seconds),
         changes: Some("Closed tcp 22".to_owned()),

@@ -64,6 +64,10 @@ fn any_effect() -> impl Strategy<Value = Effect> {
     ]
 }
 
+fn parameters() -> impl Strategy<Value = BTreeMap<ParameterName, String>> {
+    btree_map(text("[a-zA-Z0-9]{1,50}", ParameterName::new), words(), 0..4)
+}
+
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         Just(Outcome::Remediated),
@@ -116,7 +120,7 @@ prop_compose! {
         runbook in runbook(),
         version in text("[1-9][0-9]{0,9}", DocumentVersion::new),
         role in text("arn:aws:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@-]{1,64}", RoleArn::new),
-        parameters in btree_map(text("[a-zA-Z0-9]{1,50}", ParameterName::new), words(), 0..4),
+        parameters in parameters(),
     ) -> Plan {
         Plan { runbook, version, role, parameters }
     }
@@ -150,9 +154,10 @@ prop_compose! {
         resource in resource(),
         state in cause_word(),
         at in time(),
+        recorded_at in time(),
         freshness in freshness(),
     ) -> Signal {
-        Signal { cause, resource, state, at, freshness }
+        Signal { cause, resource, state, at, recorded_at, freshness }
     }
 }
 
@@ -162,12 +167,15 @@ prop_compose! {
         attempt in attempt_number(),
         runbook in runbook(),
         execution in execution(),
+        parameters in parameters(),
         outcome in outcome(),
         ended_at in time(),
         changes in option::of(words()),
         before_state in option::of(words()),
     ) -> AttemptReport {
-        AttemptReport { incident, attempt, runbook, execution, outcome, ended_at, changes, before_state }
+        AttemptReport {
+            incident, attempt, runbook, execution, parameters, outcome, ended_at, changes, before_state,
+        }
     }
 }
 
@@ -194,12 +202,14 @@ prop_compose! {
         state in state(),
         finished in vec(finished_attempt(), 0..3),
         occasions in any::<u32>(),
+        people_know in any::<bool>(),
         outbox in vec(any_effect(), 0..6),
         ops_item in option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)),
         notes in vec(note(), 0..4),
     ) -> Incident {
         Incident {
             id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, occasions,
+            people_know,
             outbox, ops_item, notes,
         }
     }
