@@ -14,10 +14,10 @@ from statistics import median
 from demo.console import Console
 from localcloud.deploy import DeployError
 
-from .answering import Answers, Unexpected, answer_all, answer_first
-from .deployed import EMPTY, ROOT, deployed
+from .answering import Answers, answer_all, answer_first
+from .deployed import EMPTY, ROOT, Unexpected, deployed
 from .figures import Figure, table, verdict
-from .healing import Repairs, repair_all
+from .healing import Repairs, Steps, repair_all, step_through
 from .process import Cores
 from .sizes import binary_size, package_size
 from .start_up import DidNotStart, Starts, start_all
@@ -89,12 +89,16 @@ def _measure(console: Console, binaries: Path, runs: int, cores: Cores) -> list[
     with ExitStack() as stack:
         with console.doing("Deploying in mode enforce"):
             mend = stack.enter_context(deployed("enforce", binaries, cores))
-        with console.doing(f"{runs} repairs, one after another"):
+        with console.doing(f"{runs} repairs, step by step"):
+            steps = step_through(mend, runs)
+        with console.doing(f"{runs} repairs, from the event to the end"):
             repairs = repair_all(mend, runs)
-    return _figures(binaries, starts, answers, repairs)
+    return _figures(binaries, starts, answers, steps, repairs)
 
 
-def _figures(binaries: Path, starts: list[Starts], answers: Answers, repairs: Repairs) -> list[Figure]:
+def _figures(
+    binaries: Path, starts: list[Starts], answers: Answers, steps: Steps, repairs: Repairs
+) -> list[Figure]:
     empty, *started = starts
     answering, concluding = FUNCTIONS
 
@@ -125,7 +129,7 @@ def _figures(binaries: Path, starts: list[Starts], answers: Answers, repairs: Re
         Figure(topic, f"{name}, after {events}", (memory,), "MiB", MEMORY_MIB, baseline)
         for name, events, memory in (
             (answering, f"{3 * len(answers.observed.calls)} events", answers.peak_memory),
-            (concluding, f"{len(repairs.concluding.calls)} outcomes", repairs.peak_memory),
+            (concluding, f"{len(steps.concluding.calls)} outcomes", steps.peak_memory),
         )
     ]
 
@@ -142,8 +146,8 @@ def _figures(binaries: Path, starts: list[Starts], answers: Answers, repairs: Re
         ("an event that no route takes", answers.unrouted, CALLS_UNROUTED),
         ("a duplicate", answers.duplicate, CALLS_DUPLICATE),
         ("a new incident, observe", answers.observed, CALLS_OBSERVED),
-        ("a new incident, enforce", repairs.answering, CALLS_ENFORCED),
-        ("an outcome", repairs.concluding, CALLS_OUTCOME),
+        ("a new incident, enforce", steps.answering, CALLS_ENFORCED),
+        ("an outcome", steps.concluding, CALLS_OUTCOME),
     )
     first = "the first event of a process, a new incident, observe"
     topic = "Processor time for a warm event"

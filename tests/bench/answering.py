@@ -9,14 +9,10 @@ from localcloud.functions import stop_all
 
 from tests.end_to_end.config_events import Event, about, changed, compliance_change, sample
 
-from .deployed import EMPTY, Mend, Used
+from .deployed import EMPTY, Mend, Unexpected, Used
 
 FUNCTION = "config-compliance"
 WARM_UP = 3
-
-
-class Unexpected(Exception):
-    """An event was not answered as its case says, so that its figures would say nothing."""
 
 
 @dataclass

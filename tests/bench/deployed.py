@@ -26,6 +26,10 @@ EMPTY = "examples/empty-function"
 SERVICES = ("dynamodb", "eventbridge", "sns", "ssm")
 
 
+class Unexpected(Exception):
+    """An event was not answered as its case says, so that its figures would say nothing."""
+
+
 @dataclass
 class Used:
     """What a function has used for the events of one kind, one by one."""
