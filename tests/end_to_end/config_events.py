@@ -54,6 +54,7 @@ def about(event: Event, resource_id: str, at: datetime | None = None) -> Event:
     identifier = event["detail"]["newEvaluationResult"]["evaluationResultIdentifier"]
     identifier["evaluationResultQualifier"]["resourceId"] = resource_id
     identifier["orderingTimestamp"] = timestamp(look)
+    event["detail"]["newEvaluationResult"]["resultRecordedTime"] = timestamp(look)
     return event
 
 

@@ -34,12 +34,12 @@ impl News {
         }
     }
 
-    /// As of when it was told.
+    /// When it was told.
     #[must_use]
-    pub const fn at(&self) -> Timestamp {
+    pub const fn told_at(&self) -> ToldAt {
         match self {
-            Self::Signal(signal) => signal.recorded_at,
-            Self::Outcome(report) => report.ended_at,
+            Self::Signal(signal) => ToldAt { at: signal.at, recorded_at: signal.recorded_at },
+            Self::Outcome(report) => ToldAt { at: report.ended_at, recorded_at: report.ended_at },
         }
     }
 
@@ -51,6 +51,15 @@ impl News {
             Self::Outcome(_) => false,
         }
     }
+}
+
+/// When something was told: as of when, and of two words as of the same time the later recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ToldAt {
+    /// As of when.
+    pub at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
 }
 
 /// What the tellers of outcomes begin with.
@@ -77,7 +86,7 @@ pub struct Row {
     /// News that no invocation has taken in yet.
     pub inbox: Vec<News>,
     /// By teller: the time of the newest news that has been taken in.
-    pub heard: BTreeMap<String, Timestamp>,
+    pub heard: BTreeMap<String, ToldAt>,
 }
 
 impl Row {
@@ -97,8 +106,8 @@ impl Row {
     #[must_use]
     pub fn knows(&self, news: &News) -> bool {
         let teller = news.teller();
-        self.heard.get(&teller).is_some_and(|at| *at >= news.at())
-            || self.inbox.iter().any(|waiting| waiting.teller() == teller && waiting.at() >= news.at())
+        self.heard.get(&teller).is_some_and(|told_at| *told_at >= news.told_at())
+            || self.inbox.iter().any(|waiting| waiting.teller() == teller && waiting.told_at() >= news.told_at())
     }
 }
 

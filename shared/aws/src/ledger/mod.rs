@@ -29,7 +29,7 @@ use serde::Serialize;
 use crate::Aws;
 use crate::failure::failure;
 pub(crate) use conflict::TriesAgain;
-use stored::{NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow};
+use stored::{NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow, stored_told_at};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -76,7 +76,7 @@ impl<C: Clock> Ledger for Aws<C> {
             .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
             .expression_attribute_values(":until", number(lease.until.milliseconds()))
             .expression_attribute_values(":now", number(now.milliseconds()))
-            .expression_attribute_values(":at", number(news.at().milliseconds()))
+            .expression_attribute_values(":at", AttributeValue::S(stored_told_at(news.told_at())))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::AllNew)

@@ -16,8 +16,8 @@ use mend_core::policy::{Problem, RouteName};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{CauseState, Freshness, Signal};
 use mend_core::text::InvalidText;
-use mend_core::time::Timestamp;
-use mend_responder::world::{Lease, News, Row};
+use mend_core::time::{InvalidTime, Timestamp};
+use mend_responder::world::{Lease, News, Row, ToldAt};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -32,6 +32,8 @@ pub(super) enum NotUnderstood {
     Identity(#[from] InvalidIdentity),
     #[error("a word is not one of the known ones")]
     Word(#[from] NotOneOf),
+    #[error("a time is none")]
+    Time(#[from] InvalidTime),
     #[error("an effect is not one of the known ones: {0}")]
     Effect(String),
 }
@@ -48,7 +50,7 @@ pub(super) struct StoredRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lease_until: Option<i64>,
     #[serde(default)]
-    pub(super) heard: BTreeMap<String, i64>,
+    pub(super) heard: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) inbox: Vec<StoredNews>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +70,7 @@ impl From<&Row> for StoredRow {
             settled: row.settled(),
             lease_holder: row.lease.as_ref().map(|lease| lease.holder.clone()),
             lease_until: row.lease.as_ref().map(|lease| lease.until.milliseconds()),
-            heard: row.heard.iter().map(|(teller, at)| (teller.clone(), at.milliseconds())).collect(),
+            heard: row.heard.iter().map(|(teller, at)| (teller.clone(), stored_told_at(*at))).collect(),
             inbox: row.inbox.iter().map(StoredNews::from).collect(),
             incident: row.incident.as_ref().map(StoredIncident::from),
             expires_at: None,
@@ -89,10 +91,20 @@ impl TryFrom<StoredRow> for Row {
             heard: stored
                 .heard
                 .into_iter()
-                .map(|(teller, at)| (teller, Timestamp::from_milliseconds(at)))
-                .collect(),
+                .map(|(teller, at)| Ok((teller, told_at(&at)?)))
+                .collect::<Result<_, NotUnderstood>>()?,
         })
     }
+}
+
+/// Both times as text of fixed width, so that DynamoDB orders them as they are.
+pub(super) fn stored_told_at(told_at: ToldAt) -> String {
+    format!("{}/{}", told_at.at.precise(), told_at.recorded_at.precise())
+}
+
+fn told_at(stored: &str) -> Result<ToldAt, NotUnderstood> {
+    let (at, recorded_at) = stored.split_once('/').ok_or(NotUnderstood::Time(InvalidTime))?;
+    Ok(ToldAt { at: Timestamp::parse(at)?, recorded_at: Timestamp::parse(recorded_at)? })
 }
 
 #[derive(Debug, Deserialize, Serialize)]

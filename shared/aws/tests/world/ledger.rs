@@ -112,7 +112,7 @@ fn stored_row() -> Value {
         "settled": false,
         "lease_holder": "request-1/7",
         "lease_until": 1_772_600_802_890_i64,
-        "heard": {"config-rule/restricted-ssh": 1_772_600_707_890_i64},
+        "heard": {"config-rule/restricted-ssh": "2026-03-04T05:05:07.890Z/2026-03-04T05:05:07.890Z"},
         "inbox": [stored_violation(), stored_outcome()],
         "incident": stored_incident(),
     })
@@ -139,7 +139,7 @@ fn condition_failed(old: Option<&Value>) -> Answer {
     Answer::error_with(400, "ConditionalCheckFailedException", fields)
 }
 
-fn claim(news: &Value, teller: &str, at: i64, condition: &str) -> Call {
+fn claim(news: &Value, teller: &str, at: &str, condition: &str) -> Call {
     call(
         "UpdateItem",
         json!({
@@ -175,7 +175,12 @@ async fn a_violation_claims_its_row_or_makes_it() {
     let wire = Wire::answering([attributes(&stored_row())]);
     let claimed = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap();
     assert_eq!(claimed, Claim::Mine(row()));
-    let expected = claim(&stored_violation(), "config-rule/restricted-ssh", 1_772_600_708_890, CLAIMABLE);
+    let expected = claim(
+        &stored_violation(),
+        "config-rule/restricted-ssh",
+        "2026-03-04T05:05:07.890Z/2026-03-04T05:05:08.890Z",
+        CLAIMABLE,
+    );
     assert_eq!(wire.calls(), [expected]);
 }
 
@@ -210,7 +215,10 @@ async fn an_outcome_claims_only_a_row_that_is_there() {
     let claimed = wire.world().claim(&FINGERPRINT, &news, &lease(), now()).await.unwrap();
     assert_eq!(claimed, Claim::Nothing);
     let teller = format!("attempt/{EXECUTION}");
-    assert_eq!(wire.calls(), [claim(&stored_outcome(), &teller, 1_772_600_762_890, &there)]);
+    assert_eq!(
+        wire.calls(),
+        [claim(&stored_outcome(), &teller, "2026-03-04T05:06:02.890Z/2026-03-04T05:06:02.890Z", &there)]
+    );
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use mend_core::policy::{Problem, RouteName, Severity};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::time::Timestamp;
-use mend_responder::world::{Lease, News, Row};
+use mend_responder::world::{Lease, News, Row, ToldAt};
 
 pub(crate) static FINGERPRINT: Fingerprint = Fingerprint::from_static("0123456789abcdef0123456789abcdef");
 pub(crate) const INCIDENT: &str = "0123456789abcdef0123456789abcdef-1";
@@ -145,6 +145,6 @@ pub(crate) fn row() -> Row {
         lease: Some(lease()),
         incident: Some(incident()),
         inbox: vec![violation(), News::Outcome(outcome())],
-        heard: BTreeMap::from([(cause().key(), seconds_ago(60))]),
+        heard: BTreeMap::from([(cause().key(), ToldAt { at: seconds_ago(60), recorded_at: seconds_ago(60) })]),
     }
 }

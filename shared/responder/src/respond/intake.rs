@@ -35,7 +35,7 @@ pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake 
             intake.heard.push(nothing(Reason::AlreadyKnown));
             continue;
         }
-        row.heard.insert(news.teller(), news.at());
+        row.heard.insert(news.teller(), news.told_at());
         let heard = match news {
             News::Signal(signal) => hear_signal(row, signal, policy, now, &mut intake),
             News::Outcome(report) => hear_outcome(row, report, policy, now, &mut intake),

@@ -165,7 +165,7 @@ impl<'a, W: World> Responder<'a, W> {
             told.heard(&intake.heard);
             let undecided = intake.undecided();
             held.before_states.extend(intake.before_states);
-            held.history = intake.history.or(held.history.take());
+            held.history = intake.history.or_else(|| held.history.take());
 
             let mut left = None;
             if let Some((incident, route)) = self.routed(&held.row) {

@@ -159,7 +159,7 @@ impl Account {
     }
 
     fn knows_and_rests(row: &Row, settled: bool, news: &News) -> bool {
-        settled && row.heard.get(&news.teller()).is_some_and(|heard| *heard >= news.at())
+        settled && row.heard.get(&news.teller()).is_some_and(|heard| *heard >= news.told_at())
     }
 }
 

@@ -29,6 +29,12 @@ fn time() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(Timestamp::from_milliseconds)
 }
 
+/// Of this century: their text is ordered as they are.
+fn told_at() -> impl Strategy<Value = ToldAt> {
+    let time = || (0..4_102_444_800_000_i64).prop_map(Timestamp::from_milliseconds);
+    (time(), time()).prop_map(|(at, recorded_at)| ToldAt { at, recorded_at })
+}
+
 fn attempt_number() -> impl Strategy<Value = AttemptNumber> {
     any::<NonZeroU8>().prop_map(AttemptNumber::new)
 }
@@ -227,13 +233,18 @@ prop_compose! {
         lease in option::of(lease()),
         incident in option::of(incident()),
         inbox in vec(news(), 0..4),
-        heard in btree_map(words(), time(), 0..4),
+        heard in btree_map(words(), told_at(), 0..4),
     ) -> Row {
         Row { version, lease, incident, inbox, heard }
     }
 }
 
 proptest! {
+    #[test]
+    fn what_was_told_later_is_stored_as_the_greater_text(one in told_at(), other in told_at()) {
+        prop_assert_eq!(one.cmp(&other), stored_told_at(one).cmp(&stored_told_at(other)));
+    }
+
     #[test]
     fn any_row_survives_its_storage(row in row()) {
         let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(StoredRow::from(&row)).unwrap();
