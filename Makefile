@@ -10,6 +10,7 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SCENE ?= admin-ports
+PORT ?= 4566
 
 # The Rust tools come as wheels, pinned and hashed, with the local cloud's requirements.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -18,6 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 # cargo lambda would look for Zig; on the same architecture cargo itself is enough.
 export CARGO_LAMBDA_COMPILER := cargo
 
+comma := ,
 step = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
@@ -30,7 +32,7 @@ help: ## say what there is
 setup: .venv/ready ## what the rest needs, apart from Rust and Python 3.11
 
 .venv/ready: local/requirements.txt
-	$(call step,Python: the local cloud and the Rust tools, about half a minute the first time)
+	$(call step,Python: the local cloud and the Rust tools (half a minute$(comma) silent))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Mend needs Python 3.11 or later: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -58,7 +60,7 @@ requirements: .venv/ready ## pin the Python packages anew
 
 .PHONY: functions
 functions: .venv/ready
-	$(call step,Rust: the functions, some minutes the first time)
+	$(call step,Rust: the functions (some minutes the first time))
 	cargo build --workspace --bins
 
 .PHONY: demo
@@ -66,11 +68,12 @@ demo: functions ## play the loop: a security group is opened to the world and cl
 	@python -m demo --scene $(SCENE)
 
 .PHONY: local
-local: functions ## an AWS account on this machine, with the stack deployed; MEND_MODE=enforce sets the mode
-	@exec python -m localcloud
+local: functions ## an AWS account on this machine, with the stack deployed; MEND_MODE=enforce sets the mode, PORT another port
+	@exec python -m localcloud --port $(PORT)
 
 .PHONY: package
-package: .venv/ready .venv-template/ready ## build for deployment: sam build, optimised; then sam deploy --config-env dev
+package: .venv/ready .venv-template/ready ## build for deployment; then sam deploy --config-env dev
+	$(call step,The optimised functions (ten minutes the first time$(comma) and SAM shows no progress))
 	.venv-template/bin/sam build
 
 # --- checking -------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@ test-template: .venv/ready .venv-template/ready .venv-checkov/ready
 
 .PHONY: test-python
 test-python: functions
-	$(call step,Python tests: local cloud, runbooks, template, end to end)
+	$(call step,Python tests: local cloud$(comma) runbooks$(comma) template$(comma) end to end (some minutes))
 	pytest
 
 .PHONY: clean

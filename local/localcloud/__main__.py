@@ -26,7 +26,7 @@ def main() -> int:
     """Run until a signal comes; return the exit code."""
     options = _options()
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     cloud = LocalCloud(options.port, options.binaries, options.wait_scale, options.concurrency)
     env_files: list[Path] = []
@@ -37,7 +37,9 @@ def main() -> int:
             _introduce(cloud, stack, options.mode, env_files)
             _tell(stopped)
     except PortInUse as error:
-        return _fail(f"{error} Stop what listens there, or choose another port with --port.")
+        return _fail(
+            f"{error} Stop what listens there, or choose another port: --port, or make local PORT=…."
+        )
     except DeployError as error:
         return _fail(str(error))
     finally:
@@ -144,6 +146,7 @@ For the AWS CLI and SDKs:
   export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
 
 For functions under cargo lambda, in two other shells:
+  export PATH=$PWD/.venv/bin:$PATH
   cargo lambda watch --env-file {env_files[-1]}
   cargo lambda invoke {first} --data-file events/{first}/<case>.json
 (That file has the administrator's credentials. {env_files[0]} has those of one function's role.)

@@ -50,7 +50,9 @@ def test_observe_plans_and_changes_nothing(account: Account, tell: Callable[[str
     assert (plan["runbook"], plan["parameters"]) == (RUNBOOK, {"SecurityGroupId": group_id})
     (notification,) = account.notifications(group_id)
     assert notification["subject"].startswith("[Mend dev] Observed: ")
-    assert "Observed, nothing is changed: mode observe: the stack's default." in notification["message"]["email"]
+    assert (
+        "Observed, nothing is changed: mode observe: the stack's default." in notification["message"]["email"]
+    )
     assert [e["detail-type"] for e in account.mend_events(group_id)] == ["Mend Incident Observed"]
     assert "expires_at" not in row, "an open incident stays in the ledger"
     assert calls == [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 24 * 60 * 60
 FIRST_RETRY = 60
@@ -93,3 +95,11 @@ def test_no_event_is_delivered_when_it_is_too_old_to_be_acted_on(deployment):
         for rule in deployment.of_type("AWS::Events::Rule").values():
             retry = rule["Properties"]["Targets"][0]["RetryPolicy"]
             assert retry["MaximumEventAgeInSeconds"] + config["Properties"]["MaximumEventAgeInSeconds"] < DAY
+
+
+def test_every_family_that_a_route_names_has_its_role(deployment):
+    routes = [route for path in ROOT.glob("policy/*.yaml") for route in yaml.safe_load(path.read_text())]
+    for name, function in deployment.of_type("AWS::Lambda::Function").items():
+        roles = function["Properties"]["Environment"]["Variables"]["MEND_AUTOMATION_ROLES"]
+        families = {pair.split("=")[0] for pair in roles.split(",")}
+        assert families == {route["role"] for route in routes}, name

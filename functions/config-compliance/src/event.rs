@@ -31,7 +31,8 @@ struct Detail {
 struct Evaluation {
     compliance_type: String,
     result_recorded_time: Option<String>,
-    evaluation_result_identifier: EvaluationIdentifier,
+    #[serde(rename = "evaluationResultIdentifier")]
+    identifier: EvaluationIdentifier,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,7 +71,7 @@ pub(crate) fn parse(
             ));
         }
     };
-    let at = Timestamp::parse(&detail.new_evaluation_result.evaluation_result_identifier.ordering_timestamp)
+    let at = Timestamp::parse(&detail.new_evaluation_result.identifier.ordering_timestamp)
         .map_err(|error| MalformedEvent::new(ORDERING_TIMESTAMP, error.to_string()))?;
     let recorded_at = match &detail.new_evaluation_result.result_recorded_time {
         Some(text) => Timestamp::parse(text).map_err(|error| {

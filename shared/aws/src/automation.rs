@@ -112,9 +112,9 @@ impl<C> Aws<C> {
     pub async fn execution(&self, id: &ExecutionId) -> Result<Execution, CallError> {
         let attempted = || format!("read the execution {id}");
         let request = self.clients.ssm.get_automation_execution().automation_execution_id(id.as_str());
-        let answer = request.send().await.map_err(|error| failure(attempted(), REMEDY, error))?;
+        let answer = request.send().await.map_err(|error| failure(attempted(), LOOK, error))?;
         let execution = answer.automation_execution;
-        let execution = execution.ok_or_else(|| CallError::lasting(attempted(), REMEDY, Lacks("execution")))?;
+        let execution = execution.ok_or_else(|| CallError::lasting(attempted(), LOOK, Lacks("execution")))?;
         let ended_at = execution.execution_end_time();
         Ok(Execution {
             ended_at: ended_at.and_then(|time| time.to_millis().ok()).map(Timestamp::from_milliseconds),
@@ -131,4 +131,6 @@ impl<C> Aws<C> {
     }
 }
 
+const LOOK: &str =
+    "check that it exists here, not longer than 30 days ago, and that the function's role may read executions";
 const REMEDY: &str = "check that the runbook is deployed, that its role trusts ssm.amazonaws.com, and that the function may pass it";

@@ -13,6 +13,8 @@ use crate::failures::Operation;
 use crate::samples::{EXECUTION, INCIDENT, incident_id, plan, runbook};
 use crate::wire::{Answer, Wire, call};
 
+const LOOK: &str =
+    "check that it exists here, not longer than 30 days ago, and that the function's role may read executions";
 const REMEDY: &str = "check that the runbook is deployed, that its role trusts ssm.amazonaws.com, and that the function may pass it";
 const TOKEN: &str = "7f3c5f0e-52ab-5cfd-9cb6-2a1f4a6f0b11";
 const ID: ExecutionId = ExecutionId::from_static(EXECUTION);
@@ -50,7 +52,7 @@ fn starting() -> Operation<'static> {
 fn reading() -> Operation<'static> {
     Operation {
         attempted: "read the execution 11111111-2222-4333-8444-555555555555",
-        remedy: REMEDY,
+        remedy: LOOK,
         success: Answer::json(&json!({"AutomationExecution": {}})),
         failure: Answer::error,
     }
