@@ -76,6 +76,13 @@ package: .venv/ready .venv-template/ready ## build for deployment; then sam depl
 	$(call step,The optimised functions (ten minutes the first time$(comma) and SAM shows no progress))
 	.venv-template/bin/sam build
 
+.PHONY: bench
+bench: .venv/ready ## measure the optimised functions against their budgets
+	$(call step,Rust: the optimised functions (ten minutes the first time))
+	cargo build --release --workspace --bins
+	cargo build --release --package empty-function --example empty-function
+	@python -m tests.bench
+
 # --- checking -------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -258,14 +258,16 @@ def test_an_execution_that_is_no_attempt_costs_no_call(account: Account):
     assert account.operations() == []
 
 
-def test_a_cleared_cause_without_an_incident_costs_one_call(account: Account):
+def test_a_clear_without_an_incident_is_remembered_for_a_violation_that_it_has_overtaken(account: Account):
     group_id = account.open_group()
+    overtaken = compliance_change(group_id)
     for compliance in ("COMPLIANT", "NOT_APPLICABLE"):
         seen = Account(account.stack)
         (answer,) = seen.deliver(compliance_change(group_id, compliance))
         assert (answer["decision"], answer["reasons"]) == ("ignore", ["no incident is open for the resource"])
-        assert seen.operations() == ["UpdateItem"]
-        assert seen.rows(group_id) == {}
+        assert seen.operations() == ["UpdateItem", "TransactWriteItems"]
+    (answer,) = account.deliver(overtaken)
+    assert (answer["decision"], answer["incident"]) == ("ignore", None)
     account.assert_untouched(group_id)
 
 
