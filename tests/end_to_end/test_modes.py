@@ -149,7 +149,7 @@ def test_approve_asks_and_starts_nothing(account: Account, awaiting: str):
     incident_id = item["OperationalData"]["mend/incident"]["Value"]
     (notification,) = account.notifications(awaiting)
     assert notification["subject"].startswith("[Mend dev] Needs approval: ")
-    asked = f"from the OpsItem with these parameters, Incident {incident_id}, Attempt 1 and AutomationAssumeRole "
+    asked = f"OpsItem with these parameters, Incident {incident_id}, Attempt 1 and AutomationAssumeRole "
     assert asked in notification["message"]["email"]
     assert asked in item["Description"]
 
