@@ -238,13 +238,92 @@ fn a_start_that_waited_is_asked_again_whether_it_may() {
 }
 
 #[test]
-fn a_start_that_waited_for_more_than_a_day_waits_for_a_person() {
+fn a_start_that_was_not_allowed_for_a_day_is_given_up_and_frees_the_resource() {
     let account = Account::new();
     account.fail(5, Fault::Throttled);
     deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
-    account.pass(90_000);
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged(None));
+    account.pass(3_600);
     assert_eq!(answered(&account, Mode::Enforce, &violated("ssh", 90)).decision, Verdict::Defer);
-    assert!(account.executions.borrow().is_empty());
+    let items = account.ops_items.borrow().values().next().unwrap().1.clone();
+    assert!(items.description.contains("Is to start"), "{}", items.description);
+
+    account.pass(90_000);
+    answered(&account, Mode::Enforce, &violated("ssh", 90_000));
+    assert_eq!(account.the_incident().state, State::Deferred);
+    assert!(account.holds.borrow().is_empty() && account.executions.borrow().is_empty());
+
+    *account.kill.borrow_mut() = None;
+    answered(&account, Mode::Enforce, &violated("ssh", 90_001));
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn the_end_of_a_generation_is_told_before_the_next_begins() {
+    // The violation comes while the outcome is taken in, or while a call that tells of the end is throttled.
+    for throttled in [false, true] {
+        let account = Account::new();
+        answered(&account, Mode::Enforce, &violated("ssh", 90));
+        account.pass(10);
+        let outcome = ended(&account, Outcome::Remediated, 105);
+        if throttled {
+            account.fail(2, Fault::Throttled);
+            deliver(&account, Mode::Enforce, &outcome).unwrap().unwrap_err();
+            answered(&account, Mode::Enforce, &violated("ssh", 107));
+            account.pass(60);
+        } else {
+            account.interrupt(1, |account| {
+                deliver(account, Mode::Enforce, &violated("ssh", 106)).unwrap().unwrap();
+            });
+        }
+        answered(&account, Mode::Enforce, &outcome);
+        let statuses: Vec<_> = account.ops_items.borrow().values().map(|(_, item)| item.status).collect();
+        assert!(statuses.contains(&OpsItemStatus::Resolved), "{statuses:?}");
+        assert!(statuses.contains(&OpsItemStatus::InProgress), "{statuses:?}");
+        assert_eq!(
+            changes(&account),
+            ["Mend Incident Responding", "Mend Incident Resolved", "Mend Incident Responding"]
+        );
+        assert_eq!(account.history.borrow().len(), 1);
+    }
+}
+
+#[test]
+fn an_outcome_that_stands_twice_in_the_inbox_is_kept_once() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(10);
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    account.fail(1, Fault::CrashBefore);
+    assert!(deliver(&account, Mode::Enforce, &outcome).is_none());
+    answered(&account, Mode::Enforce, &violated("ssh", 106));
+    account.pass(60);
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(account.the_row().inbox.len(), 0);
+    assert_eq!(account.the_incident().id.generation.number(), 2);
+}
+
+#[test]
+fn who_was_told_of_a_problem_is_told_when_it_is_suppressed() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.mode.set(Some(ModeSwitch::Set(Mode::Off)));
+    account.pass(20);
+    let outcome = ended(&account, Outcome::TimedOut, 105);
+    assert_eq!(answered(&account, Mode::Enforce, &outcome).decision, Verdict::Suppress);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+    assert_eq!(account.notifications.borrow().last().unwrap().json["change"], "Suppressed");
+}
+
+#[test]
+fn a_problem_that_clears_before_its_decision_is_written_starts_nothing() {
+    let account = Account::new();
+    // Before the write of the decision.
+    account.interrupt(3, |account| {
+        deliver(account, Mode::Enforce, &clear("ssh", 95)).unwrap().unwrap();
+    });
+    assert_eq!(answered(&account, Mode::Enforce, &violated("ssh", 90)).decision, Verdict::Resolve);
+    assert!(account.executions.borrow().is_empty() && account.ops_items.borrow().is_empty());
 }
 
 #[test]

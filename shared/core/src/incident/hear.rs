@@ -105,8 +105,11 @@ impl Incident {
     }
 
     fn hear_violated(&mut self, signal: &Signal, record: CauseRecord, route: &Route, now: Timestamp) -> Heard {
-        if let State::Resolved { proved_at, .. } = self.state {
-            if signal.at <= proved_at {
+        if let State::Resolved { proved_at, how, .. } = self.state {
+            // The cause that cleared it may take back its word about the very same look.
+            let cleared = CauseRecord { state: CauseState::Clear, at: signal.at };
+            let taken_back = how == Resolution::Cleared && self.causes.get(&signal.cause) == Some(&cleared);
+            if signal.at <= proved_at && !taken_back {
                 self.causes.insert(signal.cause.clone(), record);
                 return Heard::nothing(Reason::NotLookedSince(proved_at));
             }

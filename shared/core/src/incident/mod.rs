@@ -309,6 +309,15 @@ impl Incident {
         sentences.find(|text| text.starts_with(change.sentence()))
     }
 
+    /// Says why nothing goes on, unless the story says just that already.
+    pub fn tell_once(&mut self, now: Timestamp, reasons: &[Reason]) {
+        let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        let sentence = format!("Held: {}", why.join("; "));
+        if self.notes.last().is_none_or(|note| note.text != sentence) {
+            self.tell(now, sentence);
+        }
+    }
+
     /// Adds a sentence to the story, and to the OpsItem where people look at it.
     pub(crate) fn tell(&mut self, at: Timestamp, text: impl Into<String>) {
         self.note(at, text);

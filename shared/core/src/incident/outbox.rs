@@ -86,14 +86,13 @@ impl Incident {
         self.occasions = self.occasions.saturating_add(1);
         let occasion = Occasion { change, number: self.occasions };
         let for_people = match change {
-            Change::Suppressed => false,
             Change::Observed
             | Change::Deferred
             | Change::AwaitingApproval
             | Change::Responding
             | Change::Escalated => true,
             // Who was never told of the problem is not told of its end.
-            Change::Resolved => self.people_know,
+            Change::Suppressed | Change::Resolved => self.people_know,
         };
         if for_people {
             self.people_know = true;

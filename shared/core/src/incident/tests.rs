@@ -118,6 +118,14 @@ fn a_second_word_about_the_same_look_counts() {
 }
 
 #[test]
+fn a_cause_may_take_back_the_word_that_resolved_the_incident() {
+    let mut incident = incident(Course::Record(plan()));
+    let _ = incident.hear(&clear("ssh", 20), &route(), at(21));
+    assert_eq!(incident.hear(&violated("ssh", 20), &route(), at(22)).consequence, Consequence::Undecided);
+    assert_eq!(incident.id.generation.number(), 2);
+}
+
+#[test]
 fn what_is_decided_about_a_problem_that_is_over_changes_nothing() {
     let mut over = incident(Course::Record(plan()));
     let _ = over.hear(&clear("ssh", 20), &route(), at(21));

@@ -12,7 +12,7 @@ pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
 use crate::account::{AccountId, Partition, Region};
 use crate::automation::{ExecutionId, OpsItemId};
 use crate::decision::Verdict;
-use crate::incident::{Attempt, Change, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
+use crate::incident::{Attempt, Change, Effect, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
 use crate::mode::Environment;
 use crate::policy::Route;
 use crate::resource::Resource;
@@ -117,7 +117,13 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
             format!("Nothing yet: it would start {} and waits for a person.", plan_in_words(&attempt.plan))
         }
         State::Remediating(attempt) => {
-            format!("Started {}, attempt {} of {}.", plan_in_words(&attempt.plan), attempt.number, route.attempts)
+            let started = if incident.outbox.contains(&Effect::Runbook) { "Is to start" } else { "Started" };
+            format!(
+                "{started} {}, attempt {} of {}.",
+                plan_in_words(&attempt.plan),
+                attempt.number,
+                route.attempts
+            )
         }
         State::Escalated => incident.finished.last().map_or_else(String::new, |finished| {
             let reason = match &finished.outcome {
@@ -129,7 +135,7 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
                 1 => "once".to_owned(),
                 number => format!("{number} times"),
             };
-            format!("Started {} {times}, without success. The last time: {reason}.", finished.attempt.plan.runbook)
+            format!("Tried {} {times}, without success. The last time: {reason}.", finished.attempt.plan.runbook)
         }),
         State::Resolved { how: Resolution::Remediated, .. } => {
             let finished = incident.finished.last();

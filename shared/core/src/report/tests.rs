@@ -66,7 +66,11 @@ fn every_state_says_what_was_done_and_what_is_to_do() {
         (opened(Course::Ask(plan())), "waits for a person", "To approve it, run Mend-CloseAdminPorts"),
         (opened(Course::Start(plan())), "attempt 1 of 2", "Mend tells you how it ends"),
         (opened(Course::Wait), "Nothing was changed. Deferred", "Otherwise repair it by hand"),
-        (escalated, "2 times, without success. The last time: no permission.", "repair the resource by hand"),
+        (
+            escalated,
+            "Tried Mend-CloseAdminPorts 2 times, without success. The last time: no permission.",
+            "repair the resource by hand",
+        ),
         (repaired(), "repaired it and read it back", "Mend-RestoreAdminPorts undoes the repair"),
     ] {
         let text = Notification::of(&incident, first(Change::Observed), &route(), &place()).text;

@@ -45,6 +45,15 @@ impl<'a, W: Ledger> Held<'a, W> {
         }
     }
 
+    /// Keeps what executions found, each once: a transaction takes one item once.
+    pub(super) fn keep(&mut self, before_states: Vec<AttemptReport>) {
+        for report in before_states {
+            if self.before_states.iter().all(|kept| kept.execution != report.execution) {
+                self.before_states.push(report);
+            }
+        }
+    }
+
     /// Whether there is anything to write.
     pub(super) fn changed(&self) -> bool {
         self.row != self.stored

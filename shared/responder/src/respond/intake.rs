@@ -1,7 +1,7 @@
 //! Taking in what waits in a row's inbox. Pure.
 
 use mend_core::decision::{Decision, Reason, Verdict};
-use mend_core::incident::{AttemptReport, Consequence, Heard, Incident};
+use mend_core::incident::{AttemptReport, Consequence, Heard, Incident, State};
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::signal::{CauseState, Signal};
 use mend_core::time::Timestamp;
@@ -20,17 +20,24 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Whether a decision has to be made. The last that had a consequence counts.
-    pub(super) fn undecided(&self) -> bool {
+    /// Whether a decision has to be made, if the news changes anything in that. The last consequence counts.
+    pub(super) fn undecided(&self) -> Option<bool> {
         let mut consequences = self.heard.iter().rev().map(|heard| heard.consequence);
-        consequences.find(|consequence| *consequence != Consequence::Nothing) == Some(Consequence::Undecided)
+        let last = consequences.find(|consequence| *consequence != Consequence::Nothing);
+        last.map(|consequence| consequence == Consequence::Undecided)
     }
 }
 
-/// Empties the row's inbox into its incident.
+/// Empties the row's inbox into its incident. What would begin a new generation stays there while the one that
+/// has ended still has something to tell: it would take its outbox along.
 pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake {
     let mut intake = Intake::default();
-    for news in std::mem::take(&mut row.inbox) {
+    let mut inbox = std::mem::take(&mut row.inbox).into_iter();
+    while let Some(news) = inbox.next() {
+        if comes_too_early(row, &news) {
+            row.inbox = std::iter::once(news).chain(inbox).collect();
+            break;
+        }
         if row.knows(&news) {
             intake.heard.push(nothing(Reason::AlreadyKnown));
             continue;
@@ -43,6 +50,15 @@ pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake 
         intake.heard.push(heard);
     }
     intake
+}
+
+fn comes_too_early(row: &Row, news: &News) -> bool {
+    let News::Signal(signal) = news else { return false };
+    let saying_goodbye = row
+        .incident
+        .as_ref()
+        .is_some_and(|incident| matches!(incident.state, State::Resolved { .. }) && !incident.outbox.is_empty());
+    saying_goodbye && signal.state == CauseState::Violated && !row.knows(news)
 }
 
 fn hear_signal(row: &mut Row, signal: Signal, policy: &Policy, now: Timestamp, intake: &mut Intake) -> Heard {

@@ -23,7 +23,7 @@ use mend_core::incident::{AttemptReport, Effect, Incident, Plan, State};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::Place;
-use mend_core::signal::{Freshness, Signal};
+use mend_core::signal::Signal;
 use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 use tracing::warn;
@@ -60,8 +60,21 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// No effect begins when less time is left. A call that takes longer is cut off by Lambda, and carried out again
 /// by the retry, under the same key.
 const RESERVE: Duration = Duration::from_secs(3);
+/// A start that has waited so long is given up.
+const GIVEN_UP: Duration = Duration::from_hours(24);
 /// A row that changes under so many writes is left to the next try.
 const ROUNDS: usize = 10;
+
+/// Whether a start that waits may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    /// It may.
+    Given,
+    /// Not now.
+    Held,
+    /// It has waited too long, and the attempt is over.
+    GivenUp,
+}
 
 /// Carries incidents, for one invocation.
 #[derive(Debug)]
@@ -160,11 +173,12 @@ impl<'a, W: World> Responder<'a, W> {
         if held.row.incident.as_ref().is_some_and(|incident| !incident.outbox.is_empty()) {
             told.because(Reason::Resumed);
         }
+        let mut undecided = false;
         for _ in 0..ROUNDS {
             let intake = take_in(&mut held.row, self.policy, self.world.now());
             told.heard(&intake.heard);
-            let undecided = intake.undecided();
-            held.before_states.extend(intake.before_states);
+            undecided = intake.undecided().unwrap_or(undecided);
+            held.keep(intake.before_states);
             held.history = intake.history.or_else(|| held.history.take());
 
             let mut left = None;
@@ -180,14 +194,23 @@ impl<'a, W: World> Responder<'a, W> {
                 if !matches!(stored, Stored::Yes) {
                     continue;
                 }
-                let leave = decided || self.may_still_start(&incident, route, &mut told).await?;
+                undecided = false;
                 if let Some(incident) = &mut held.row.incident {
-                    match self.carry_out(incident, route, leave).await {
+                    let leave =
+                        if decided { Leave::Given } else { self.ask_leave(incident, route, &mut told).await? };
+                    if leave == Leave::GivenUp {
+                        continue;
+                    }
+                    match self.carry_out(incident, route, leave == Leave::Given).await {
                         Carried::Out | Carried::AsFarAsItMay => {}
                         Carried::NotStarted => continue,
                         Carried::Left(why) => left = Some(why),
                     }
                 }
+            }
+            if left.is_none() && !held.row.inbox.is_empty() && self.routed(&held.row).is_some() {
+                // The generation that has ended has told of its end: now the next may begin.
+                continue;
             }
             if held.settle().await? {
                 let incident = held.row.incident.as_ref();
@@ -201,26 +224,33 @@ impl<'a, W: World> Responder<'a, W> {
     }
 
     /// Whether a start that was decided earlier, and waits in the outbox, may still happen: the same guard rails
-    /// are asked again. It is not withdrawn, because it may have happened, its answer lost.
-    async fn may_still_start(
+    /// are asked again. It is not withdrawn at once, because it may have happened, its answer lost; after a day
+    /// any such execution has ended, and the attempt is given up.
+    async fn ask_leave(
         &self,
-        incident: &Incident,
+        incident: &mut Incident,
         route: &Route,
         told: &mut Told,
-    ) -> Result<bool, ResponseError> {
+    ) -> Result<Leave, ResponseError> {
         let Some(attempt) = incident.running().filter(|_| incident.outbox.contains(&Effect::Runbook)) else {
-            return Ok(true);
+            return Ok(Leave::Given);
         };
-        let old = self.world.now().since(attempt.planned_at) > Freshness::LIMIT;
-        let evidence = if old { Freshness::Stale } else { incident.evidence };
+        let (number, planned_at) = (attempt.number, attempt.planned_at);
         let facts = self.facts(incident, route, None).await?;
-        let (course, reasons) = decide(route, evidence, facts);
+        let (course, mut reasons) = decide(route, incident.evidence, facts);
         if matches!(course, Course::Start(_)) {
-            return Ok(true);
+            return Ok(Leave::Given);
+        }
+        reasons.push(Reason::StartHeld(number));
+        let now = self.world.now();
+        incident.tell_once(now, &reasons);
+        if now.since(planned_at) > GIVEN_UP {
+            let heard = incident.could_not_start("it was not allowed to begin for a day", route.attempts, now);
+            told.heard(&[heard]);
+            return Ok(Leave::GivenUp);
         }
         told.decided(Decision { verdict: Verdict::Defer, reasons });
-        told.because(Reason::StartHeld(attempt.number));
-        Ok(false)
+        Ok(Leave::Held)
     }
 
     fn routed(&self, row: &Row) -> Option<(Incident, &'a Route)> {
@@ -248,9 +278,14 @@ impl<'a, W: World> Responder<'a, W> {
             match held.store().await? {
                 // Decided again, in the knowledge that it has to wait: that takes no hold, so it ends here.
                 Stored::ResourceHeld(other) => resource_held_by = Some(other),
-                stored @ (Stored::Yes | Stored::NewsCame) => {
+                Stored::NewsCame => {
+                    // Not written, so not decided: the news may say otherwise.
+                    held.row.incident = Some(open);
+                    return Ok(Stored::NewsCame);
+                }
+                Stored::Yes => {
                     told.decided(decision);
-                    return Ok(stored);
+                    return Ok(Stored::Yes);
                 }
             }
         }

@@ -8,7 +8,7 @@
 )]
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mend_core::account::{AccountId, Partition, Region};
 use mend_core::automation::{
@@ -251,6 +251,8 @@ impl Ledger for Account {
                     }
                 }
             }
+            let executions: BTreeSet<_> = write.before_states.iter().map(|report| &report.execution).collect();
+            assert_eq!(executions.len(), write.before_states.len(), "a transaction takes one item once");
             self.before_states.borrow_mut().extend(write.before_states.iter().cloned());
             self.history.borrow_mut().extend(write.history.cloned());
             *row = Row { version: row.version + 1, ..write.row.clone() };
