@@ -40,8 +40,8 @@ impl<C> OpsCenter for Aws<C> {
             .send()
             .await;
         let (id, is_in_step) = match answer {
-            // It begins open. A start brings it further by itself; of an incident that is over, nothing more comes.
-            Ok(answer) => (answer.ops_item_id, content.status != OpsItemStatus::Resolved),
+            // It begins open, whatever was asked for.
+            Ok(answer) => (answer.ops_item_id, content.status == OpsItemStatus::Open),
             Err(error) => match error.as_service_error() {
                 // Created before a crash, by an earlier state of the incident.
                 Some(CreateOpsItemError::OpsItemAlreadyExistsException(existing)) => {

@@ -103,17 +103,12 @@ async fn creates_an_ops_item() {
 }
 
 #[tokio::test]
-async fn an_ops_item_of_an_attempt_under_way_begins_open() {
-    let wire = Wire::answering([created()]);
-    assert_eq!(wire.world().create(&content(OpsItemStatus::InProgress)).await.unwrap(), ID);
-    assert_eq!(wire.calls(), [creation()]);
-}
-
-#[tokio::test]
-async fn an_ops_item_that_comes_after_the_end_is_closed_at_once() {
-    let wire = Wire::answering([created(), done()]);
-    assert_eq!(wire.world().create(&content(OpsItemStatus::Resolved)).await.unwrap(), ID);
-    assert_eq!(wire.calls(), [creation(), update("Resolved")]);
+async fn an_ops_item_that_comes_late_is_brought_in_step_at_once() {
+    for (status, name) in [(OpsItemStatus::InProgress, "InProgress"), (OpsItemStatus::Resolved, "Resolved")] {
+        let wire = Wire::answering([created(), done()]);
+        assert_eq!(wire.world().create(&content(status)).await.unwrap(), ID);
+        assert_eq!(wire.calls(), [creation(), update(name)]);
+    }
 }
 
 #[tokio::test]

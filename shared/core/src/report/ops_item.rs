@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Place, plan, state_name, what_and_where, what_mend_did, what_you_need_to_do};
-use crate::incident::{Incident, State};
+use crate::incident::{Effect, Incident, State};
 use crate::policy::{Category, Route, Severity};
 use crate::signal::Cause;
 
@@ -71,21 +71,23 @@ impl OpsItemContent {
             description: cut(description, DESCRIPTION),
             severity: incident.severity,
             category: route.category,
-            status: status(&incident.state),
+            status: status(incident),
             operational_data: operational_data(incident, route, place),
         }
     }
 }
 
-const fn status(state: &State) -> OpsItemStatus {
-    match state {
-        State::Remediating(_) => OpsItemStatus::InProgress,
+/// An attempt is in progress when it has begun.
+fn status(incident: &Incident) -> OpsItemStatus {
+    match &incident.state {
+        State::Remediating(_) if !incident.outbox.contains(&Effect::Runbook) => OpsItemStatus::InProgress,
         State::Resolved { .. } => OpsItemStatus::Resolved,
         State::Open
         | State::Observed(_)
         | State::Suppressed
         | State::Deferred
         | State::AwaitingApproval(_)
+        | State::Remediating(_)
         | State::Escalated => OpsItemStatus::Open,
     }
 }

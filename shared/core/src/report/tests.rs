@@ -23,6 +23,13 @@ fn opened(course: Course) -> Incident {
     incident
 }
 
+fn started() -> Incident {
+    let mut incident = opened(Course::Start(plan()));
+    incident.done(Effect::Runbook);
+    incident.started(None, at(13));
+    incident
+}
+
 fn repaired() -> Incident {
     let mut incident = opened(Course::Start(plan()));
     let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
@@ -145,7 +152,8 @@ fn status_follows_state() {
     for (incident, status) in [
         (opened(Course::Record(plan())), OpsItemStatus::Open),
         (opened(Course::Wait), OpsItemStatus::Open),
-        (opened(Course::Start(plan())), OpsItemStatus::InProgress),
+        (opened(Course::Start(plan())), OpsItemStatus::Open),
+        (started(), OpsItemStatus::InProgress),
         (repaired(), OpsItemStatus::Resolved),
     ] {
         assert_eq!(OpsItemContent::of(&incident, &route(), &place()).status, status, "{:?}", incident.state);
