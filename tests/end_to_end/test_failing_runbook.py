@@ -45,7 +45,7 @@ def test_after_the_last_attempt_a_person_has_to_look(account: Account, escalated
     item = account.ops_item(escalated)
     assert item["Status"] == "Open"
     assert item["Severity"] == "1", "raised from 2"
-    assert f"Started {RUNBOOK} 2 times, without success. The last time: " in item["Description"]
+    assert f"Tried {RUNBOOK} 2 times, without success. The last time: " in item["Description"]
     assert f"{escalated} is still open to the world" in item["Description"]
     story = item["OperationalData"]["mend/timeline"]["Value"]
     assert "Attempt 1 failed: " in story
