@@ -33,8 +33,6 @@ pub struct Opened<T> {
     pub detail: T,
     /// Whether it may be acted on.
     pub freshness: Freshness,
-    /// The event's id: what the logs correlate by.
-    pub id: Option<String>,
 }
 
 /// An event whose envelope is in order, or the decision that it is not Mend's.
@@ -72,7 +70,7 @@ pub fn open<T: DeserializeOwned>(
     if !event.detail.is_object() {
         return Err(MalformedEvent::new("detail", "must be an object"));
     }
-    Ok(Ok(Opened { detail: fields("detail", event.detail)?, freshness, id: event.id }))
+    Ok(Ok(Opened { detail: fields("detail", event.detail)?, freshness }))
 }
 
 /// Reads a value field by field, and names the one that is wrong.

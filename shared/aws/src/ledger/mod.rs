@@ -41,6 +41,7 @@ const KEEP_HEARD: Duration = Duration::from_hours(2 * 24);
 const KEEP_BEFORE_STATE: Duration = Duration::from_hours(365 * 24);
 
 const LEASE_IS_FREE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now)";
+const HOLD: &str = "hold";
 /// An earlier generation's hold is ours too: one write may end an attempt and begin the next generation's.
 const HOLD_IS_FREE_OR_OURS: &str = "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)";
 const SOMETHING_TO_DO: &str = "(attribute_not_exists(settled) OR settled = :false \
@@ -242,15 +243,11 @@ impl<C: Clock> Aws<C> {
         incident: &Incident,
         attempted: impl Fn() -> String,
     ) -> Result<TransactWriteItem, CallError> {
-        let hold = StoredHold {
-            pk: format!("resource#{}", resource_key(&incident.resource)),
-            sk: "hold".to_owned(),
-            incident: incident.id.to_string(),
-        };
+        let hold = StoredHold { pk: hold_pk(incident), sk: HOLD.to_owned(), incident: incident.id.to_string() };
         let put = self
             .put(&hold, &attempted)?
             .condition_expression(HOLD_IS_FREE_OR_OURS)
-            .expression_attribute_values(":fingerprint", AttributeValue::S(incident.id.fingerprint.to_string()))
+            .expression_attribute_values(":fingerprint", whose(incident))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         finished(put, attempted)
     }
@@ -262,9 +259,9 @@ impl<C: Clock> Aws<C> {
     ) -> Result<TransactWriteItem, CallError> {
         let delete = Delete::builder()
             .table_name(&self.names.table)
-            .set_key(Some(key(&format!("resource#{}", resource_key(&incident.resource)), "hold")))
+            .set_key(Some(key(&hold_pk(incident), HOLD)))
             .condition_expression(HOLD_IS_FREE_OR_OURS)
-            .expression_attribute_values(":fingerprint", AttributeValue::S(incident.id.fingerprint.to_string()))
+            .expression_attribute_values(":fingerprint", whose(incident))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
@@ -331,6 +328,15 @@ fn row(item: Option<Item>, attempted: impl Fn() -> String) -> Result<Row, CallEr
 
 fn incident_pk(fingerprint: &Fingerprint) -> String {
     format!("incident#{fingerprint}")
+}
+
+fn hold_pk(incident: &Incident) -> String {
+    format!("resource#{}", resource_key(&incident.resource))
+}
+
+/// Whose hold `HOLD_IS_FREE_OR_OURS` takes for ours.
+fn whose(incident: &Incident) -> AttributeValue {
+    AttributeValue::S(incident.id.fingerprint.to_string())
 }
 
 fn row_key(fingerprint: &Fingerprint) -> Item {
