@@ -106,3 +106,51 @@ def deploy(expanded) -> Callable[..., Deployment]:
 def deployment(deploy) -> Deployment:
     """A deployment with the defaults and an e-mail address, which creates every resource of the template."""
     return deploy(NotificationEmail="ops@example.com")
+
+
+Statement = dict[str, Any]
+Statements = Callable[[str], list[Statement]]
+
+
+@pytest.fixture(scope="session")
+def statements(deployment) -> Statements:
+    """Return what the role with a logical id may do, from its own policies and from those attached to it."""
+
+    def of_role(role: str) -> list[Statement]:
+        policies = list(deployment.resources[role]["Properties"].get("Policies", []))
+        policies += [
+            policy["Properties"]
+            for policy in deployment.of_type("AWS::IAM::Policy").values()
+            if role in policy["Properties"]["Roles"]
+        ]
+        found = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        assert all(statement["Effect"] == "Allow" for statement in found), (
+            "the tests know no denial in a role"
+        )
+        return found
+
+    return of_role
+
+
+@pytest.fixture(scope="session")
+def allowed_actions(statements) -> Callable[[str], set[str]]:
+    """Return all actions that the role with a logical id may do on something."""
+    return lambda role: {
+        action
+        for statement in statements(role)
+        for action in (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        )
+    }
+
+
+@pytest.fixture(scope="session")
+def automation_roles(deployment) -> dict[str, str]:
+    """The logical ids of the roles that the functions lend to runbooks, by family."""
+    (told,) = {
+        function["Properties"]["Environment"]["Variables"]["MEND_AUTOMATION_ROLES"]
+        for function in deployment.of_type("AWS::Lambda::Function").values()
+    }
+    return {
+        family: role.removesuffix(".Arn") for family, role in (pair.split("=") for pair in told.split(","))
+    }

@@ -39,6 +39,8 @@ def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
         "DeadLetterQueueUrl",
         "KillSwitchParameterName",
         "NetworkAutomationRoleArn",
+        "StorageAutomationRoleArn",
+        "EncryptionAutomationRoleArn",
         "ConfigComplianceFunctionName",
         "ConfigComplianceFunctionArn",
         "AutomationOutcomeFunctionName",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 Statement = dict[str, Any]
-Statements = Callable[[str], list[Statement]]
 
 WITHOUT_RESOURCES = {
     "xray:PutTraceSegments",
@@ -19,6 +17,9 @@ WITHOUT_RESOURCES = {
     "ssm:CreateOpsItem",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSecurityGroupRules",
+    "ec2:GetEbsEncryptionByDefault",
+    "ec2:EnableEbsEncryptionByDefault",
+    "ec2:DisableEbsEncryptionByDefault",
 }
 """Actions for which AWS supports no resource but `*`."""
 
@@ -53,26 +54,6 @@ ACTIONS = {
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-@pytest.fixture(scope="session")
-def statements(deployment) -> Statements:
-    """Return what the role with a logical id may do, from its own policies and from those attached to it."""
-
-    def of_role(role: str) -> list[Statement]:
-        policies = list(deployment.resources[role]["Properties"].get("Policies", []))
-        policies += [
-            policy["Properties"]
-            for policy in deployment.of_type("AWS::IAM::Policy").values()
-            if role in policy["Properties"]["Roles"]
-        ]
-        found = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-        assert all(statement["Effect"] == "Allow" for statement in found), (
-            "the tests know no denial in a role"
-        )
-        return found
-
-    return of_role
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +95,9 @@ def test_no_role_may_do_more_than_is_named(deployment, statements):
                 assert resource == "*" or not resource.startswith("*"), role
 
 
-def test_functions_have_no_hands(function_roles, statements):
+def test_functions_have_no_hands(function_roles, allowed_actions):
     for function, role in function_roles.items():
-        allowed = {action for statement in statements(role) for action in as_list(statement["Action"])}
-        assert allowed == ACTIONS[function], function
+        assert allowed_actions(role) == ACTIONS[function], function
 
 
 def test_a_function_writes_to_its_own_log_group_only(deployment, function_roles, statements):
@@ -178,9 +158,9 @@ def test_functions_lend_automation_the_roles_that_they_are_told_of_and_no_others
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
 
 
-def test_automation_roles_serve_executions_of_this_account_only(deployment, function_roles):
+def test_automation_roles_serve_executions_of_this_account_only(deployment, function_roles, automation_roles):
     others = deployment.of_type("AWS::IAM::Role").keys() - set(function_roles.values())
-    assert others
+    assert others == set(automation_roles.values())
     for role in others:
         (trust,) = deployment.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
@@ -190,10 +170,36 @@ def test_automation_roles_serve_executions_of_this_account_only(deployment, func
         }
 
 
-def test_automation_roles_read_before_states_and_no_incidents(deployment, statements):
-    (statement,) = allowing(statements("NetworkAutomationRole"), "dynamodb:GetItem")
-    assert statement["Resource"] == "LedgerTable.Arn"
-    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["execution#*"]}}
+def test_automation_roles_read_before_states_and_no_incidents(automation_roles, statements):
+    for role in automation_roles.values():
+        (statement,) = allowing(statements(role), "dynamodb:GetItem")
+        assert statement["Resource"] == "LedgerTable.Arn"
+        assert statement["Condition"] == {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["execution#*"]}
+        }
+
+
+def test_automation_roles_reach_into_buckets_of_this_account_only(automation_roles, statements):
+    """The ARN of a bucket does not say whose it is."""
+    for statement in statements(automation_roles["storage"]):
+        if any(action.startswith("s3:") for action in as_list(statement["Action"])):
+            assert statement["Condition"] == {"StringEquals": {"aws:ResourceAccount": "123456789012"}}
+
+
+def test_automation_roles_start_named_children_and_lend_them_nothing_but_themselves(
+    automation_roles, statements
+):
+    for role in automation_roles.values():
+        for statement in allowing(statements(role), "ssm:StartAutomationExecution"):
+            documents = [r for r in statement["Resource"] if "automation-execution/" not in r]
+            assert documents
+            assert all(
+                resource.split(":", 5)[5].startswith(("automation-definition/AWS", "document/AWS"))
+                for resource in documents
+            )
+        for statement in allowing(statements(role), "iam:PassRole"):
+            assert statement["Resource"] == f"{role}.Arn"
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
 
 
 def test_keys_are_used_through_the_services_that_hold_the_data_only(deployment, statements):

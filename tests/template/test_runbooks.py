@@ -2,36 +2,102 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from pathlib import Path
 from typing import Any
 
 import yaml
+from botocore import xform_name
+from botocore.session import Session
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLE_OF_FAMILY = {"network": "NetworkAutomationRole"}
-RUNBOOKS_OF_FAMILY = {"network": {"Mend-CloseAdminPorts", "Mend-RestoreAdminPorts"}}
-CALLS_NOTHING = {"aws:branch", "aws:executeScript", "aws:sleep"}
+CALLS_API = {"aws:executeAwsApi", "aws:assertAwsResourceProperty", "aws:waitForAwsResourceProperty"}
+CALLS_NOTHING = {"aws:branch", "aws:sleep"}
 FOR_DATA_AT_REST = {"kms:Decrypt"}
+STANDARD_LIBRARY = {"json", "ipaddress"}
+
+NAMED_OTHERWISE = {
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:HeadBucket": "s3:ListBucket",
+}
+"""The IAM actions of operations whose action is not named like them."""
+
+TO_RUN_A_CHILD = {"ssm:StartAutomationExecution", "ssm:GetAutomationExecution", "iam:PassRole"}
+CALLS_OF_CHILD = {
+    "AWSConfigRemediation-EnableKeyRotation": {"kms:EnableKeyRotation", "kms:GetKeyRotationStatus"},
+}
+"""What AWS's own runbooks need, as their pages in the reference of Automation runbooks say."""
 
 
 def runbooks() -> dict[str, dict[str, Any]]:
     return {path.stem: yaml.safe_load(path.read_text()) for path in ROOT.glob("runbooks/*.yaml")}
 
 
+def families() -> dict[str, set[str]]:
+    """The runbooks of each family: those that its routes name, and those that undo them."""
+    found: dict[str, set[str]] = {}
+    for path in ROOT.glob("policy/*.yaml"):
+        for route in yaml.safe_load(path.read_text()):
+            found.setdefault(route["role"], set()).update({route["runbook"], route["undo"]})
+    return found
+
+
 def calls(runbook: dict[str, Any]) -> set[str]:
-    """The IAM actions of the API calls in a runbook's steps."""
+    """The IAM actions of all that a runbook's steps call."""
     actions = set()
     for step in runbook["mainSteps"]:
-        if step["action"] in (
-            "aws:executeAwsApi",
-            "aws:assertAwsResourceProperty",
-            "aws:waitForAwsResourceProperty",
-        ):
-            actions.add(f"{step['inputs']['Service']}:{step['inputs']['Api']}")
-        else:
-            assert step["action"] in CALLS_NOTHING, f"the test does not know what {step['action']} calls"
+        inputs = step.get("inputs", {})
+        match step["action"]:
+            case action if action in CALLS_API:
+                actions.add(action_of(inputs["Service"], inputs["Api"]))
+            case "aws:executeScript":
+                actions |= calls_of_script(inputs["Script"])
+            case "aws:executeAutomation":
+                actions |= TO_RUN_A_CHILD | CALLS_OF_CHILD[inputs["DocumentName"]]
+            case action:
+                assert action in CALLS_NOTHING, f"the test does not know what {action} calls"
     return actions
+
+
+def calls_of_script(script: str) -> set[str]:
+    """The IAM actions of the calls of boto3 in a script, whose clients stand in variables of their own."""
+    tree = ast.parse(script)
+    services = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(variable)],
+                value=ast.Call(
+                    func=ast.Attribute(value=ast.Name("boto3"), attr="client"),
+                    args=[ast.Constant(service), *_],
+                ),
+            ):
+                services[variable] = service
+    mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "boto3"]
+    assert len(mentions) == len(services), f'the test knows `name = boto3.client("service")` only:\n{script}'
+    return {
+        action_of(services[node.func.value.id], operation(services[node.func.value.id], node.func.attr))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in services
+    }
+
+
+def operation(service: str, method: str) -> str:
+    """The operation of a service that a method of boto3's client calls."""
+    (name,) = [
+        name for name in Session().get_service_model(service).operation_names if xform_name(name) == method
+    ]
+    return name
+
+
+def action_of(service: str, operation: str) -> str:
+    action = f"{service}:{operation}"
+    return NAMED_OTHERWISE.get(action, action)
 
 
 def test_every_runbook_is_a_document_of_the_stack(source):
@@ -51,23 +117,24 @@ def test_a_changed_runbook_becomes_a_new_version(source):
 
 
 def test_every_runbook_belongs_to_one_family():
-    assert sorted(name for names in RUNBOOKS_OF_FAMILY.values() for name in names) == sorted(runbooks())
+    assert sorted(name for names in families().values() for name in names) == sorted(runbooks())
 
 
-def test_a_family_may_do_what_its_runbooks_call_and_no_more(deployment):
-    for family, names in RUNBOOKS_OF_FAMILY.items():
-        policies = deployment.resources[ROLE_OF_FAMILY[family]]["Properties"]["Policies"]
-        allowed = set()
-        for policy in policies:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                actions = statement["Action"]
-                allowed |= {actions} if isinstance(actions, str) else set(actions)
-        assert allowed - FOR_DATA_AT_REST == set().union(*(calls(runbooks()[name]) for name in names)), family
+def test_a_family_may_do_what_its_runbooks_call_and_no_more(automation_roles, allowed_actions):
+    for family, names in families().items():
+        needed = set().union(*(calls(runbooks()[name]) for name in names))
+        assert allowed_actions(automation_roles[family]) - FOR_DATA_AT_REST == needed, family
 
 
-def test_scripts_call_nothing():
+def test_scripts_import_what_the_tests_know():
+    """What else a script could call does not show in the permissions of its family."""
     for name, runbook in runbooks().items():
         for step in runbook["mainSteps"]:
-            script = step["inputs"].get("Script", "")
-            imported = set(re.findall(r"^\s*(?:import|from) (\w+)", script, re.MULTILINE))
-            assert imported <= {"json", "ipaddress"}, f"{name}, {step['name']}"
+            imported = set()
+            for node in ast.walk(ast.parse(step.get("inputs", {}).get("Script", ""))):
+                match node:
+                    case ast.Import(names=aliases):
+                        imported |= {alias.name for alias in aliases}
+                    case ast.ImportFrom(module=module):
+                        imported.add(module)
+            assert imported <= STANDARD_LIBRARY | {"boto3", "botocore.exceptions"}, f"{name}, {step['name']}"
