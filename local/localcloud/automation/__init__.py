@@ -12,6 +12,7 @@ from localcloud.automation import executor
 from localcloud.automation.documents import read
 from localcloud.automation.executions import abandon_all, executions_of
 from localcloud.automation.operations import OPERATIONS
+from localcloud.automation.stand_ins import StandIn, stand_ins
 
 __all__ = ["install", "stop"]
 
@@ -25,6 +26,7 @@ def install() -> None:
     models.Document.__init__ = _reading_runbooks(models.Document.__init__)
     models.Documents.find = _knowing_default(models.Documents.find)
     backend = models.SimpleSystemManagerBackend
+    backend.__init__ = _having_stand_ins(backend.__init__)
     backend.reset = _abandoning(backend.reset)
     backend._validate_resource_type_and_id = _knowing_executions(backend._validate_resource_type_and_id)
     atexit.register(stop)
@@ -45,7 +47,7 @@ def _reading_runbooks(original: Any) -> Any:
             content, kwargs["document_format"] = json.dumps(content), "JSON"
         original(self, *args, content=content, **kwargs)
         self.platform_types = PLATFORMS
-        if self.document_type == "Automation":
+        if self.document_type == "Automation" and not isinstance(self, StandIn):
             self.runbook = read(self.content_json)
 
     return __init__
@@ -57,6 +59,15 @@ def _knowing_default(original: Any) -> Any:
         return original(self, None if document_version == "$DEFAULT" else document_version, *args, **kwargs)
 
     return find
+
+
+def _having_stand_ins(original: Any) -> Any:
+    @functools.wraps(original)
+    def __init__(self: models.SimpleSystemManagerBackend, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        original(self, *args, **kwargs)
+        self._documents |= {stand_in.name: models.Documents(stand_in) for stand_in in stand_ins()}
+
+    return __init__
 
 
 def _abandoning(original: Any) -> Any:

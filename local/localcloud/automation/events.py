@@ -20,6 +20,7 @@ def execution_changed(execution: Execution) -> None:
         "execution",
         execution_id=execution.id,
         document=execution.document_name,
+        stand_in=execution.is_of_amazon,
         status=execution.status,
         parameters={name: as_texts(value) for name, value in execution.parameters.items()},
         outputs=execution.outputs,

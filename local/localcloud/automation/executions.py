@@ -16,6 +16,9 @@ from localcloud.automation.failures import StepFailure
 from localcloud.automation.interruption import Interruption
 from localcloud.automation.values import as_texts
 
+AMAZON = "Amazon"
+"""The owner of AWS's own documents."""
+
 FINAL_STATUSES = {"Success", "Failed", "TimedOut", "Cancelled"}
 
 NO_OUTPUT_YET = "No output available yet because the step is not successfully executed"
@@ -71,9 +74,13 @@ class Execution:
     parameters: dict[str, Any]
     role_arn: str
     executed_by: str
+    owner: str
+    """Who owns the document: the account's id, or Amazon."""
     account_id: str
     region: str
     partition: str
+    parent: "Execution | None" = None
+    """The execution of which a step started this one."""
     id: str = field(default_factory=lambda: str(uuid4()))
     status: str = "Pending"
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -100,8 +107,19 @@ class Execution:
     @property
     def definition_arn(self) -> str:
         """The ARN of the runbook's version."""
+        account_id = "" if self.is_of_amazon else self.account_id
         definition = f"automation-definition/{self.document_name}:{self.document_version}"
-        return f"arn:{self.partition}:ssm:{self.region}:{self.account_id}:{definition}"
+        return f"arn:{self.partition}:ssm:{self.region}:{account_id}:{definition}"
+
+    @property
+    def is_of_amazon(self) -> bool:
+        """Whether the document is AWS's own; here, a stand-in for it runs."""
+        return self.owner == AMAZON
+
+    @property
+    def depth(self) -> int:
+        """How many executions are above this one."""
+        return self.parent.depth + 1 if self.parent else 0
 
     @property
     def outputs(self) -> dict[str, list[str]]:
@@ -135,6 +153,7 @@ class Execution:
             "Outputs": self.outputs,
             "FailureMessage": self.failure_message,
             "Mode": "Auto",
+            "ParentAutomationExecutionId": self.parent.id if self.parent else None,
             "ExecutedBy": self.executed_by,
             "CurrentStepName": self.current_step.name if self.current_step else None,
             "CurrentAction": self.current_step.action if self.current_step else None,

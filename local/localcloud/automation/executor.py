@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from localcloud.automation import events
 from localcloud.automation.actions import ACTIONS
 from localcloud.automation.actions.action import Result, StepContext
 from localcloud.automation.documents import Step
-from localcloud.automation.executions import Execution, StepExecution
+from localcloud.automation.executions import FINAL_STATUSES, Execution, Executions, StepExecution
 from localcloud.automation.failures import Abandoned, Cancelled, StepFailure
 from localcloud.automation.interpolation import Scope, UnresolvedReference, resolve
 from localcloud.automation.roles import AssumedRole
@@ -29,9 +30,11 @@ _slots = threading.BoundedSemaphore(CONCURRENT_EXECUTIONS)
 _threads: set[threading.Thread] = set()
 
 
-def start(execution: Execution) -> None:
+def start(execution: Execution, executions: Executions) -> None:
     """Run the execution in the background; it stays ``Pending`` while too many others run."""
-    thread = threading.Thread(target=_run, args=(execution,), name=f"automation-{execution.id}", daemon=True)
+    thread = threading.Thread(
+        target=_run, args=(execution, executions), name=f"automation-{execution.id}", daemon=True
+    )
     _threads.add(thread)
     thread.start()
 
@@ -43,18 +46,43 @@ def wait_for_threads(seconds: float) -> None:
         thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _run(execution: Execution) -> None:
+def _run(execution: Execution, executions: Executions) -> None:
     try:
-        _Run(execution).run()
+        _Run(execution, executions).run()
     except Abandoned:
         pass
     finally:
         _threads.discard(threading.current_thread())
 
 
+def cancel(execution: Execution) -> None:
+    """Ask a running execution for an orderly end."""
+    with execution.lock:
+        execution.status = "Cancelling"
+        events.execution_changed(execution)
+        execution.interruption.cancel()
+
+
+@dataclass(frozen=True)
+class _Children:
+    """The child executions of a step."""
+
+    _executions: Executions
+
+    def ended(self, execution_id: str) -> bool:
+        return self._executions.get(execution_id).ended is not None
+
+    def cancel(self, execution_id: str) -> None:
+        child = self._executions.get(execution_id)
+        with child.lock:
+            if child.status not in (*FINAL_STATUSES, "Cancelling"):
+                cancel(child)
+
+
 class _Run:
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, executions: Executions) -> None:
         self._execution = execution
+        self._executions = executions
         self._scope = Scope(
             execution_id=execution.id,
             account_id=execution.account_id,
@@ -131,7 +159,13 @@ class _Run:
                 self._scope.outputs[step.name] = outputs
                 self._change_step(record, status="Success", ended=datetime.now(UTC), outputs=outputs)
                 return None, result.next_step or step.successor
-        self._change_step(record, status=failure.status, ended=datetime.now(UTC), failure=failure)
+        self._change_step(
+            record,
+            status=failure.status,
+            ended=datetime.now(UTC),
+            failure=failure,
+            outputs=failure.outputs,
+        )
         return failure, None
 
     def _attempt(self, step: Step, record: StepExecution) -> tuple[Result, dict[str, Any]]:
@@ -141,6 +175,7 @@ class _Run:
             role=self._role,
             scope=self._scope,
             interruption=self._execution.interruption,
+            children=_Children(self._executions),
             deadline=min(deadline, self._last_moment),
         )
         context.remaining()

@@ -1,5 +1,7 @@
 """How a step ends when it does not succeed."""
 
+from typing import Any
+
 _PHRASES = {
     "InputValidation": "Step fails when it is validating and resolving the step inputs",
     "Invocation": "Step fails when it is Execute/Cancelling action",
@@ -12,10 +14,19 @@ class StepFailure(Exception):
 
     status = "Failed"
 
-    def __init__(self, cause: str, *, stage: str = "Invocation", kind: str = "Action") -> None:
+    def __init__(
+        self,
+        cause: str,
+        *,
+        stage: str = "Invocation",
+        kind: str = "Action",
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(cause)
         self.stage = stage
         self.kind = kind
+        self.outputs = outputs or {}
+        """What the API shows of the failed step; other steps cannot refer to it."""
 
     @property
     def message(self) -> str:
@@ -32,9 +43,13 @@ class StepTimedOut(StepFailure):
     status = "TimedOut"
 
 
-class Cancelled(Exception):
+class Interrupted(Exception):
+    """The step ends because the execution does."""
+
+
+class Cancelled(Interrupted):
     """A person stopped the execution while a step ran."""
 
 
-class Abandoned(Exception):
+class Abandoned(Interrupted):
     """The cloud that the execution belongs to is gone: it ends without a trace."""

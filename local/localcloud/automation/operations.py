@@ -8,17 +8,20 @@ from moto.core.exceptions import ServiceException
 from moto.ssm.models import Document
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from localcloud.automation import events, executor
+from localcloud import journal
+from localcloud.automation import executor
+from localcloud.automation.actions.automation import PARENT_HEADER
 from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExecution, executions_of
 from localcloud.automation.interpolation import resolve
 from localcloud.automation.parameters import bind
-from localcloud.automation.roles import check_assumable
+from localcloud.automation.roles import AUTOMATION_SERVICE, check_assumable
 from localcloud.errors import ServiceError, unsupported
 from localcloud.model import operation
 from localcloud.paging import UnknownToken, page
 from localcloud.principals import principal_of
 
 MOST_TAGS = 5
+DEEPEST_NESTING = 5
 
 UNSUPPORTED_START_MEMBERS = (
     "AlarmConfiguration",
@@ -63,7 +66,7 @@ def start_automation_execution(response: Response, request: Request) -> dict[str
             store.started_requests[token] = asked, execution.id
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
         response.ssm_backend.add_tags_to_resource("Automation", execution.id, tags)
-    executor.start(execution)
+    executor.start(execution, store)
     return {"AutomationExecutionId": execution.id}
 
 
@@ -85,9 +88,7 @@ def stop_automation_execution(response: Response, request: Request) -> None:
                 "InvalidAutomationStatusUpdateException",
                 f"The execution {execution.id} is {execution.status} and cannot be stopped.",
             )
-        execution.status = "Cancelling"
-        events.execution_changed(execution)
-        execution.interruption.cancel()
+        executor.cancel(execution)
 
 
 @operation("DescribeAutomationExecutions")
@@ -98,6 +99,9 @@ def describe_automation_executions(response: Response, request: Request) -> dict
         "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
         "ExecutionStatus": lambda execution, value: execution.status == value,
         "ExecutionId": lambda execution, value: execution.id == value,
+        "ParentExecutionId": lambda execution, value: (
+            execution.parent is not None and execution.parent.id == value
+        ),
         "CurrentAction": lambda execution, value: (
             execution.current_step is not None and execution.current_step.action == value
         ),
@@ -148,26 +152,39 @@ def _new_execution(response: Response, request: Request) -> Execution:
     role_arn = resolve(document.runbook.assume_role, parameters.get)
     if not role_arn:
         raise unsupported(f"runbooks without a role, and {document.name} was given none")
+    caller = principal_of(response.access_key)
     check_assumable(role_arn, backend.account_id, backend.partition)
+    # Passing is no call, but a permission of the caller's that AWS checks now.
+    journal.record("pass-role", principal=caller, role=role_arn, service=AUTOMATION_SERVICE)
     if len(request.get("Tags") or []) > MOST_TAGS:
         raise ServiceError("ValidationException", f"An execution takes at most {MOST_TAGS} tags.")
-    return Execution(
+    execution = Execution(
         document_name=document.name,
         document_version=document.document_version,
         runbook=document.runbook,
         parameters=parameters,
         role_arn=role_arn,
-        executed_by=principal_of(response.access_key),
+        executed_by=caller,
+        owner=document.owner,
         account_id=backend.account_id,
         region=backend.region_name,
         partition=backend.partition,
+        parent=executions_of(backend).get(response.headers.get(PARENT_HEADER, "")),
     )
+    if execution.depth > DEEPEST_NESTING:
+        raise ServiceError(
+            "AutomationExecutionLimitExceededException",
+            f"{document.name} would run more than {DEEPEST_NESTING} levels below the first execution.",
+        )
+    return execution
 
 
 def _document(response: Response, name_or_arn: str, version: str) -> Document:
     backend = response.ssm_backend
-    own = f"arn:{backend.partition}:ssm:{backend.region_name}:{backend.account_id}:"
-    name = name_or_arn.removeprefix(f"{own}document/").removeprefix(f"{own}automation-definition/")
+    name = name_or_arn
+    for account_id in (backend.account_id, ""):
+        prefix = f"arn:{backend.partition}:ssm:{backend.region_name}:{account_id}:"
+        name = name.removeprefix(f"{prefix}document/").removeprefix(f"{prefix}automation-definition/")
     versions = backend._documents.get(name)
     if versions is None or not hasattr(versions.get_default_version(), "runbook"):
         raise ServiceError(

@@ -6,6 +6,7 @@ from localcloud.automation.actions.api import (
     ExecuteAwsApi,
     WaitForAwsResourceProperty,
 )
+from localcloud.automation.actions.automation import ExecuteAutomation
 from localcloud.automation.actions.branch import Branch
 from localcloud.automation.actions.script import ExecuteScript
 from localcloud.automation.actions.sleep import Sleep
@@ -14,6 +15,7 @@ from localcloud.automation.actions.variable import UpdateVariable
 ACTIONS: dict[str, Action] = {
     "aws:assertAwsResourceProperty": AssertAwsResourceProperty(),
     "aws:branch": Branch(),
+    "aws:executeAutomation": ExecuteAutomation(),
     "aws:executeAwsApi": ExecuteAwsApi(),
     "aws:executeScript": ExecuteScript(),
     "aws:sleep": Sleep(),

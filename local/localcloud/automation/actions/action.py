@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from localcloud.automation.failures import StepTimedOut
 from localcloud.automation.interpolation import Scope
@@ -23,6 +23,16 @@ class Result:
     """The step that a branch chose."""
 
 
+class ChildExecutions(Protocol):
+    """The executions that a step has started."""
+
+    def ended(self, execution_id: str) -> bool:
+        """Say whether a child has ended."""
+
+    def cancel(self, execution_id: str) -> None:
+        """Stop a child, because the step that waits for it stops."""
+
+
 @dataclass
 class StepContext:
     """What an action may use while its step runs."""
@@ -30,6 +40,7 @@ class StepContext:
     role: AssumedRole
     scope: Scope
     interruption: Interruption
+    children: ChildExecutions
     deadline: float
     """The moment, by the monotonic clock, at which this attempt has timed out."""
 

@@ -3,6 +3,7 @@
 import base64
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -106,20 +107,28 @@ def call(inputs: dict[str, Any], own_inputs: frozenset[str], context: StepContex
     """Call ``Service`` and ``Api`` with all other inputs and return the answer as JSON."""
     client = context.role.client(inputs["Service"], context.remaining())
     parameters = {name: value for name, value in inputs.items() if name not in own_inputs}
-    try:
+    with calling(context):
         answer = getattr(client, xform_name(inputs["Api"]))(**parameters)
+    return as_json(answer)
+
+
+@contextmanager
+def calling(context: StepContext) -> Iterator[None]:
+    """Turn what boto3 raises into the failure of the step."""
+    try:
+        yield
     except ReadTimeoutError as error:
         if time.monotonic() >= context.deadline:
             raise StepTimedOut("The step did not finish within its time-out") from error
         raise StepFailure(str(error)) from error
     except ClientError as error:
-        denied = error.response["Error"]["Code"] in PERMISSION_CODES
-        raise StepFailure(str(error), kind="Permission" if denied else "Action") from error
+        code = error.response["Error"]["Code"]
+        kind = "Permission" if code in PERMISSION_CODES else "Action"
+        raise StepFailure(str(error), kind=kind) from error
     except ParamValidationError as error:
         raise StepFailure(str(error), stage="InputValidation") from error
     except BotoCoreError as error:
         raise StepFailure(str(error)) from error
-    return as_json(answer)
 
 
 def as_json(value: Any) -> Any:
