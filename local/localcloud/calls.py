@@ -14,6 +14,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -27,16 +28,60 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.responses import S3Response
 from werkzeug.exceptions import HTTPException
 
-from localcloud import journal
+from localcloud import faults, journal
+from localcloud.errors import access_denied
 from localcloud.principals import principal_of
 
-Handler = Callable[..., tuple[int, dict[str, Any], Any]]
+Answer = tuple[int, dict[str, Any], Any]
+Handler = Callable[..., Answer]
 
 _ONE_AT_A_TIME = {"dynamodb": threading.RLock()}
 """moto does not make a conditional write atomic; in DynamoDB everything depends on that."""
 
+ANSWER_IS_LOST = "localcloud.answer-is-lost"
+"""A key of the WSGI environment: the server closes the connection instead of answering."""
 
 _WITHOUT_MODEL = ("moto_api", "instance_metadata")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API call, before it runs."""
+
+    service: str
+    """As boto3 names it: `ssm`, `lambda`, `events`."""
+    operation: str
+    """As the service's model names it: `StartAutomationExecution`."""
+    parameters: dict[str, Any]
+    """By the member names of the service's model, whatever protocol they came in."""
+    principal: str
+    """The ARN of the role session or user who signed the call, or the account's root."""
+    region: str
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """What IAM says about a call."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    """What goes into the call's entry in the journal: `action` and `resources`."""
+    denial: str | None = None
+    """The message of the service's AccessDenied error, if the call is refused."""
+
+
+def _everything_is_allowed(call: Call) -> Authorization:
+    return Authorization()
+
+
+authorize: Callable[[Call], Authorization] = _everything_is_allowed
+"""The hook of `localcloud.permissions`, whose `install()` sets it: `calls.authorize = …`.
+
+It is asked once for every call, in the thread of the call and before anything else looks at it, also for
+operations that the local cloud does not have; never for URLs that name no operation. It may read moto's
+state, must change nothing, and must not raise: what it raises fails the call with `LocalCloudFailure`.
+A denial becomes the service's own error (`AccessDeniedException`, `UnauthorizedOperation`…) with that
+message, and the call has no effect. The fields go into the journal's entry of the call in any case.
+"""
 
 
 class NotSupportedLocally(ServiceException):
@@ -91,55 +136,84 @@ def create_app(service: str) -> Flask:
 
 def _journaled(handler: Handler) -> Handler:
     @functools.wraps(handler)
-    def journaled(self: BaseResponse, *args: Any) -> tuple[int, dict[str, Any], Any]:
-        with _ONE_AT_A_TIME.get(self.boto3_service_name) or contextlib.nullcontext():
-            status, headers, body = _answered(handler, self, *args)
+    def journaled(self: BaseResponse, *args: Any) -> Answer:
+        if isinstance(self, S3Response):
+            # It reads the request only inside of the handler.
+            self.setup_class(args[0])
+        call = _call(self)
+        fields: dict[str, Any] = {}
+        try:
+            _begin(call, self, fields)
+            with _ONE_AT_A_TIME.get(call.service) or contextlib.nullcontext():
+                answer = handler(self, *args)
+        except HTTPException:
+            raise
+        except Exception as error:
+            answer = _error(self, _refusal(f"{call.service}:{call.operation}", error))
+        status, _, body = answer
         journal.record(
             "api-call",
-            service=self.boto3_service_name,
-            operation=_operation(self),
-            principal=principal_of(self.access_key),
-            request=_request(self),
+            service=call.service,
+            operation=call.operation,
+            principal=call.principal,
+            request=call.parameters,
             status=status,
             error=_error_code(body) if status >= 400 else None,
+            **fields,
         )
-        return status, headers, body
+        return answer
 
     return journaled
 
 
-def _answered(handler: Handler, response: BaseResponse, *args: Any) -> tuple[int, dict[str, Any], Any]:
-    try:
-        return handler(response, *args)
-    except HTTPException:
-        raise
-    except Exception as error:
-        refusal = _refusal(f"{response.boto3_service_name}:{_operation(response)}", error)
+def _begin(call: Call, response: BaseResponse, fields: dict[str, Any]) -> None:
+    """Raise what keeps the call from running, and note in the journal's fields what was found out."""
+    authorization = authorize(call)
+    fields |= authorization.fields
+    if authorization.denial:
+        raise access_denied(call.service, authorization.denial)
+    fault = faults.hitting(call.service, call.operation, call.principal)
+    if fault:
+        fields["fault"] = fault.kind
+        response.normalized_request.environ[ANSWER_IS_LOST] = fault.kind == "lost-response"
+        fault.begin(call.service)
+
+
+def _call(response: BaseResponse) -> Call:
+    operation = str(response._get_action())
+    return Call(
+        response.boto3_service_name,
+        operation,
+        _parameters(response, operation),
+        principal_of(response.access_key),
+        response.region,
+    )
+
+
+def _error(response: BaseResponse, error: ServiceException) -> Answer:
+    """Return the error as the service's protocol writes it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Exception.* does not match an error shape")
-        status, headers, body = response.serialized(ActionResult(refusal))
+        status, headers, body = response.serialized(ActionResult(error))
+    status = getattr(error, "status", None) or status
     return status, {**headers, "status": str(status)}, body
 
 
 def _refusal(call: str, error: Exception) -> ServiceException:
+    if isinstance(error, ServiceException):
+        return error
     if isinstance(error, NotImplementedError):
         return NotSupportedLocally(f"The local cloud does not support {call}: {error}")
     traceback.print_exception(error, file=sys.stderr)
     return LocalCloudFailure(f"The local cloud failed on {call}: {type(error).__name__}: {error}")
 
 
-def _operation(response: BaseResponse) -> str:
-    if isinstance(response, S3Response):
-        return str(response.data.get("Action"))
-    return str(response._get_action())
-
-
-def _request(response: BaseResponse) -> dict[str, Any]:
+def _parameters(response: BaseResponse, operation_name: str) -> dict[str, Any]:
     """Return the request by the member names of the service's model, whatever protocol it came in."""
     received = response.normalized_request
     try:
         service = get_service_model(response.boto3_service_name)
-        operation = service.operation_model(_operation(response))
+        operation = service.operation_model(operation_name)
         parser = PROTOCOL_PARSERS[determine_request_protocol(service, received.content_type)](operation)
         return parser.parse(
             {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import socket
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
@@ -19,13 +17,13 @@ from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from localcloud import background, journal
-from localcloud.calls import create_app
+from localcloud import background, control, faults, journal
+from localcloud.calls import ANSWER_IS_LOST, create_app
+from localcloud.faults import Fault
 from localcloud.functions import stop_all as stop_functions
 from localcloud.settings import ACCOUNT_ID, settings
 
 HOST = "127.0.0.1"
-LONGEST_POLL_SECONDS = 60.0
 
 EXTENSIONS = (
     "localcloud.calls",
@@ -37,8 +35,6 @@ EXTENSIONS = (
     "localcloud.opscenter",
     "localcloud.automation",
 )
-
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class PortInUse(Exception):
@@ -81,8 +77,9 @@ class LocalCloud:
         settings.concurrency = self._concurrency
         moto_api_backend.reset()
         journal.clear()
+        faults.clear()
         background.start()
-        application = _WithControl(DomainDispatcherApplication(create_app))
+        application = _application(DomainDispatcherApplication(create_app))
         self._server = make_server(
             HOST, self.port, application, threaded=True, request_handler=_RequestHandler, fd=listener.fileno()
         )
@@ -100,6 +97,10 @@ class LocalCloud:
             self._server.server_close()
             self._listener.close()
             self._server = None
+
+    def inject(self, kind: str, service: str = "*", operation: str = "*", **options: Any) -> Fault:
+        """Let calls go wrong until the fault, a context manager, is left: see `localcloud.faults.Fault`."""
+        return faults.inject(kind, service, operation, **options)
 
     def __enter__(self) -> LocalCloud:
         return self.start()
@@ -137,32 +138,19 @@ class _RequestHandler(MotoRequestHandler):
     def log_request(self, *_: object) -> None:
         """Say nothing: the journal has every call."""
 
-
-class _WithControl:
-    """Answers `/_local/…` itself and hands everything else to moto."""
-
-    def __init__(self, moto: Callable[..., Iterable[bytes]]):
-        self._moto = moto
-
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if not path.startswith("/_local/"):
-            return self._moto(environ, start_response)
-        query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
-        try:
-            status, answer = _control(path, query)
-        except ValueError as error:
-            status, answer = "400 Bad Request", {"error": str(error)}
-        start_response(status, [("Content-Type", "application/json")])
-        return [json.dumps(answer).encode()]
+    def connection_dropped(self, *_: object) -> None:
+        self.close_connection = True
 
 
-def _control(path: str, query: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    if path == "/_local/health":
-        return "200 OK", {"status": "ok"}
-    if path == "/_local/journal":
-        seconds = min(float(query.get("wait", 0)), LONGEST_POLL_SECONDS)
-        return "200 OK", {"entries": journal.wait(int(query.get("after", 0)), seconds)}
-    return "404 Not Found", {
-        "error": f"{path} is not part of the control API: /_local/health, /_local/journal"
-    }
+def _application(moto: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Hand `/_local/…` to the control API and everything else to moto."""
+
+    def application(environ: dict[str, Any], start_response: control.StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/_local/"):
+            return control.answer(environ, start_response)
+        answer = moto(environ, start_response)
+        if environ.get(ANSWER_IS_LOST):
+            raise ConnectionAbortedError("A fault was asked for: the answer is lost.")
+        return answer
+
+    return application

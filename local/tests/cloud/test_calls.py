@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from localcloud import journal
+from localcloud import calls, journal
 from localcloud.clients import client
 from localcloud.server import LocalCloud
 from moto.ssm.responses import SimpleSystemManagerResponse
@@ -60,16 +60,16 @@ def test_a_call_is_journaled_with_its_request_by_the_names_of_the_model(watch: A
     client("ssm").put_parameter(Name="/mend/dev/kill-switch", Type="String", Value="released")
     client("ec2").create_security_group(GroupName="g", Description="d")
     client("lambda").list_versions_by_function(FunctionName="f")
-    calls = {call["operation"]: call for call in watch.entries("api-call")}
-    assert calls["PutParameter"]["request"] == {
+    made = {call["operation"]: call for call in watch.entries("api-call")}
+    assert made["PutParameter"]["request"] == {
         "Name": "/mend/dev/kill-switch",
         "Type": "String",
         "Value": "released",
     }
-    assert calls["PutParameter"]["principal"] == "arn:aws:iam::123456789012:root"
-    assert (calls["PutParameter"]["service"], calls["PutParameter"]["status"]) == ("ssm", 200)
-    assert calls["CreateSecurityGroup"]["request"] == {"GroupName": "g", "Description": "d"}
-    assert calls["ListVersionsByFunction"]["request"] == {"FunctionName": "f"}
+    assert made["PutParameter"]["principal"] == "arn:aws:iam::123456789012:root"
+    assert (made["PutParameter"]["service"], made["PutParameter"]["status"]) == ("ssm", 200)
+    assert made["CreateSecurityGroup"]["request"] == {"GroupName": "g", "Description": "d"}
+    assert made["ListVersionsByFunction"]["request"] == {"FunctionName": "f"}
 
 
 def test_an_error_is_journaled_with_its_code(watch: Any):
@@ -99,6 +99,58 @@ def test_the_principal_is_who_signed_the_call(watch: Any):
     principals = {call["operation"]: call["principal"] for call in watch.entries("api-call")}
     assert principals["AssumeRole"] == "arn:aws:iam::123456789012:user/operator"
     assert principals["DescribeSecurityGroups"] == "arn:aws:sts::123456789012:assumed-role/mender/run-1"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("ssm", "describe_parameters", "AccessDeniedException"),
+        ("lambda", "list_functions", "AccessDeniedException"),
+        ("sqs", "list_queues", "AccessDenied"),
+        ("sns", "list_topics", "AuthorizationError"),
+        ("iam", "list_roles", "AccessDenied"),
+        ("ec2", "describe_volumes", "UnauthorizedOperation"),
+        ("s3", "list_buckets", "AccessDenied"),
+    ],
+)
+def test_a_call_that_is_not_allowed_is_refused_as_the_service_refuses_it(
+    service: str, operation: str, code: str, watch: Any, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+
+    def deny(call: calls.Call) -> calls.Authorization:
+        asked.append(call)
+        return calls.Authorization({"action": "some:Action", "resources": ["*"]}, denial="not authorized")
+
+    monkeypatch.setattr(calls, "authorize", deny)
+    error = refused(getattr(client(service), operation))
+    assert (error["Code"], error["Message"]) == (code, "not authorized")
+    (call,) = asked
+    assert call.service == service
+    assert call.operation.lower() == operation.replace("_", "")
+    assert call.principal == "arn:aws:iam::123456789012:root"
+    (entry,) = watch.entries("api-call")
+    assert (entry["action"], entry["resources"], entry["error"]) == ("some:Action", ["*"], code)
+
+
+def test_what_is_asked_for_permission_sees_the_parameters(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def allow(call: calls.Call) -> calls.Authorization:
+        asked.append((call.operation, call.parameters))
+        return calls.Authorization()
+
+    monkeypatch.setattr(calls, "authorize", allow)
+    client("s3").create_bucket(
+        Bucket="seen", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    client("s3").put_object(Bucket="seen", Key="a/b", Body=b"content")
+    client("lambda").list_versions_by_function(FunctionName="f")
+    (_, bucket), (put, written), (listed, versions) = asked
+    assert bucket["Bucket"] == "seen"
+    assert (put, written["Bucket"], written["Key"]) == ("PutObject", "seen", "a/b")
+    assert (listed, versions) == ("ListVersionsByFunction", {"FunctionName": "f"})
+    assert client("s3").get_object(Bucket="seen", Key="a/b")["Body"].read() == b"content"
 
 
 def test_the_control_api_waits_for_what_comes(cloud: LocalCloud):
