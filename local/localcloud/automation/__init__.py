@@ -8,7 +8,7 @@ from typing import Any
 from moto.ssm import models
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from localcloud.automation import executor
+from localcloud.automation import executor, versions
 from localcloud.automation.documents import read
 from localcloud.automation.executions import abandon_all, executions_of
 from localcloud.automation.operations import OPERATIONS
@@ -24,7 +24,7 @@ def install() -> None:
     for method in OPERATIONS:
         setattr(SimpleSystemManagerResponse, method.__name__, method)
     models.Document.__init__ = _reading_runbooks(models.Document.__init__)
-    models.Documents.find = _knowing_default(models.Documents.find)
+    versions.install()
     backend = models.SimpleSystemManagerBackend
     backend.__init__ = _having_stand_ins(backend.__init__)
     backend.reset = _abandoning(backend.reset)
@@ -51,14 +51,6 @@ def _reading_runbooks(original: Any) -> Any:
             self.runbook = read(self.content_json)
 
     return __init__
-
-
-def _knowing_default(original: Any) -> Any:
-    @functools.wraps(original)
-    def find(self: models.Documents, document_version: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        return original(self, None if document_version == "$DEFAULT" else document_version, *args, **kwargs)
-
-    return find
 
 
 def _having_stand_ins(original: Any) -> Any:
