@@ -92,7 +92,8 @@ def _updated_by(document_class: type[Document]) -> Any:
         if properties.get("UpdateMethod") != "NewVersion":
             raise ValidationError(
                 message="CloudFormation cannot update a stack when a custom-named resource requires "
-                f"replacing. Rename {name} and update the stack again, or give it the UpdateMethod NewVersion."
+                f"replacing. Rename {name} and update the stack again, "
+                "or give it the UpdateMethod NewVersion."
             )
         return _add_version(ssm_backends[account_id][region_name], name, properties)
 

@@ -6,15 +6,20 @@ from typing import Any
 from moto.ssm.models import SimpleSystemManagerBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
 
+from localcloud.opscenter import changes, operations, related, summary
 from localcloud.opscenter.items import ops_items_of
-from localcloud.opscenter.operations import OPERATIONS
 
 __all__ = ["install"]
 
 
 def install() -> None:
     """Give moto's Systems Manager its OpsCenter."""
-    for method in OPERATIONS:
+    for method in (
+        *operations.OPERATIONS,
+        *changes.OPERATIONS,
+        *related.OPERATIONS,
+        *summary.OPERATIONS,
+    ):
         setattr(SimpleSystemManagerResponse, method.__name__, method)
     backend = SimpleSystemManagerBackend
     backend._validate_resource_type_and_id = _knowing_ops_items(backend._validate_resource_type_and_id)

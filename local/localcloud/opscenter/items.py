@@ -33,6 +33,10 @@ class OpsItem:
     category: str | None = None
     severity: str | None = None
     related_ops_items: list[dict[str, str]] = field(default_factory=list)
+    related_items: list[Any] = field(default_factory=list)
+    notifications: list[dict[str, str]] = field(default_factory=list)
+    times: dict[str, float] = field(default_factory=dict)
+    """Planned and actual start and end, by their names in the API."""
     operational_data: OperationalData = field(default_factory=dict)
     status: str = "Open"
     version: int = 1
@@ -55,13 +59,23 @@ class OpsItem:
         """The item's ARN."""
         return f"{self.arn_prefix}{self.id}"
 
+    @property
+    def region(self) -> str:
+        """The item's Region."""
+        return self.arn_prefix.split(":")[3]
+
+    @property
+    def account_id(self) -> str:
+        """The item's account."""
+        return self.arn_prefix.split(":")[4]
+
     def describe(self) -> dict[str, Any]:
         """Return the item as ``OpsItem``."""
         return {
             **self._common_members(),
             "OpsItemArn": self.arn,
             "Description": self.description,
-            "Notifications": [],
+            "Notifications": self.notifications,
             "RelatedOpsItems": self.related_ops_items,
             "OperationalData": self.operational_data,
             "Version": str(self.version),
@@ -85,6 +99,7 @@ class OpsItem:
             "CreatedTime": self.created_time,
             "LastModifiedBy": self.last_modified_by,
             "LastModifiedTime": self.last_modified_time,
+            **self.times,
         }
         return {name: value for name, value in members.items() if value is not None}
 
@@ -94,6 +109,8 @@ class OpsItems:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.changes: list[Any] = []
+        """The history of all items, the oldest change first."""
         self._by_id: dict[str, OpsItem] = {}
 
     def add(self, item: OpsItem) -> None:
@@ -132,6 +149,11 @@ class OpsItems:
         if item_id not in self._by_id:
             raise ServiceError("OpsItemNotFoundException", f"There is no OpsItem {item_id}.")
         return self._by_id[item_id]
+
+    def delete(self, item_id: str) -> OpsItem | None:
+        """Forget an item and its history; one that is not there is gone already."""
+        self.changes = [change for change in self.changes if change.ops_item_id != item_id]
+        return self._by_id.pop(item_id, None)
 
     def __contains__(self, item_id: str) -> bool:
         """Say whether there is such an item."""

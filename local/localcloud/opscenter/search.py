@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.errors import ServiceError, unsupported
+from localcloud.errors import ServiceError
 from localcloud.opscenter.items import OpsItem
 from localcloud.opscenter.operational_data import automation_ids, resource_arns, searchable
 
@@ -28,11 +28,9 @@ def matches(item: OpsItem, filters: list[dict[str, Any]]) -> bool:
 
 
 def check(filters: list[dict[str, Any]]) -> None:
-    """Refuse filters and operators that DescribeOpsItems does not have."""
+    """Refuse operators that a filter of DescribeOpsItems does not have, and values that it cannot read."""
     for asked in filters:
         key, operator = asked["Key"], asked["Operator"]
-        if key not in FILTERS:
-            raise unsupported(f"the filter {key} of DescribeOpsItems")
         if operator not in FILTERS[key].operators:
             operators = ", ".join(sorted(FILTERS[key].operators))
             raise ServiceError("ValidationException", f"The filter {key} takes {operators}, not {operator}.")
@@ -86,9 +84,21 @@ EQUAL = frozenset({"Equal"})
 CONTAINS = frozenset({"Contains"})
 ORDER = frozenset({"GreaterThan", "LessThan"})
 
+
+def _time_filter(member: str) -> Filter:
+    def seen(item: OpsItem) -> list[datetime]:
+        return [datetime.fromtimestamp(item.times[member], UTC)] if member in item.times else []
+
+    return Filter(seen, ORDER, _time)
+
+
 FILTERS = {
+    "AccountId": Filter(lambda item: [item.account_id], EQUAL),
+    "ActualEndTime": _time_filter("ActualEndTime"),
+    "ActualStartTime": _time_filter("ActualStartTime"),
     "AutomationId": Filter(lambda item: automation_ids(item.operational_data), EQUAL),
     "Category": Filter(lambda item: [item.category], EQUAL),
+    "CreatedBy": Filter(lambda item: [item.created_by], EQUAL | CONTAINS),
     "CreatedTime": Filter(lambda item: [item.created_time], ORDER, _time),
     "LastModifiedTime": Filter(lambda item: [item.last_modified_time], ORDER, _time),
     "OperationalData": Filter(_searchable_pairs, EQUAL, _key_and_value),
@@ -98,10 +108,34 @@ FILTERS = {
     ),
     "OpsItemId": Filter(lambda item: [item.id], EQUAL),
     "OpsItemType": Filter(lambda item: [item.ops_item_type], EQUAL),
+    "PlannedEndTime": _time_filter("PlannedEndTime"),
+    "PlannedStartTime": _time_filter("PlannedStartTime"),
     "Priority": Filter(lambda item: [str(item.priority)], EQUAL),
     "ResourceId": Filter(lambda item: resource_arns(item.operational_data), CONTAINS),
     "Severity": Filter(lambda item: [item.severity], EQUAL),
     "Source": Filter(lambda item: [item.source], EQUAL | CONTAINS),
     "Status": Filter(lambda item: [item.status], EQUAL),
     "Title": Filter(lambda item: [item.title], EQUAL | CONTAINS, _title),
+    # These look at access requests, change requests and insights, of which the local cloud makes none.
+    **{
+        key: Filter(lambda item: [], EQUAL | CONTAINS)
+        for key in (
+            "AccessRequestByApproverArn",
+            "AccessRequestByApproverId",
+            "AccessRequestByIsReplica",
+            "AccessRequestByRequesterArn",
+            "AccessRequestByRequesterId",
+            "AccessRequestBySourceAccountId",
+            "AccessRequestBySourceOpsItemId",
+            "AccessRequestBySourceRegion",
+            "AccessRequestByTargetResourceId",
+            "ChangeRequestByApproverArn",
+            "ChangeRequestByApproverName",
+            "ChangeRequestByRequesterArn",
+            "ChangeRequestByRequesterName",
+            "ChangeRequestByTargetsResourceGroup",
+            "ChangeRequestByTemplate",
+            "InsightByType",
+        )
+    },
 }

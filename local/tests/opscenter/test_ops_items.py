@@ -123,12 +123,11 @@ def test_a_new_item_reads_back_as_it_was_created(create):
         ),
         ({"OpsItemType": "/aws/changerequest"}, "ValidationException", "local cloud does not support"),
         (
-            {"Notifications": [{"Arn": "arn:aws:sns:::x"}]},
-            "ValidationException",
-            "local cloud does not support",
+            {"Notifications": [{"Arn": "arn:aws:sns:us-east-1:123456789012:x"}]},
+            "OpsItemInvalidParameterException",
+            "is no SNS topic of this Region",
         ),
-        ({"PlannedEndTime": datetime.now(UTC)}, "ValidationException", "local cloud does not support"),
-        ({"AccountId": "000000000000"}, "ValidationException", "local cloud does not support"),
+        ({"AccountId": "000000000000"}, "OpsItemAccessDeniedException", "no delegated administrator"),
     ],
 )
 def test_bad_items_are_refused(ssm, create, members, code, message):
@@ -258,7 +257,15 @@ def test_an_update_merges_data_counts_versions_and_keeps_the_rest(ssm, create):
             "OpsItemInvalidParameterException",
         ),
         ({"OperationalData": {"aws-key": text("x")}}, "OpsItemInvalidParameterException"),
-        ({"Notifications": [{"Arn": "arn:aws:sns:::x"}]}, "ValidationException"),
+        ({"Notifications": [{"Arn": "arn:aws:sns:::x"}]}, "OpsItemInvalidParameterException"),
+        (
+            {"OpsItemArn": "arn:aws:ssm:eu-central-1:000000000000:opsitem/oi-000000000000"},
+            "OpsItemAccessDeniedException",
+        ),
+        (
+            {"OpsItemArn": "arn:aws:ssm:eu-central-1:123456789012:opsitem/oi-000000000000"},
+            "OpsItemInvalidParameterException",
+        ),
     ],
 )
 def test_bad_updates_change_nothing(ssm, create, members, code):
@@ -331,3 +338,72 @@ def test_changes_are_journaled_and_announced(ssm, create):
     assert updated["detail"]["status"] == "Resolved"
     assert updated["detail"]["modified-by"] == ROOT
     assert updated["detail"]["modified-time"] >= made
+
+
+def test_the_event_of_an_update_names_who_made_it(ssm, create):
+    iam = client("iam")
+    iam.create_user(UserName="lee")
+    key = iam.create_access_key(UserName="lee")["AccessKey"]
+    item_id = create()["OpsItemId"]
+    lee = client(
+        "ssm",
+        {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]},
+    )
+
+    lee.update_ops_item(OpsItemId=item_id, Status="Resolved")
+
+    item = ssm.get_ops_item(OpsItemId=item_id)["OpsItem"]
+    assert (item["CreatedBy"], item["LastModifiedBy"]) == (ROOT, "arn:aws:iam::123456789012:user/lee")
+    event = journal.entries(kind="event")[-1]["event"]
+    assert set(event["detail"]) == {
+        "created-by",
+        "created-time",
+        "description",
+        "modified-by",
+        "modified-time",
+        "ops-item-id",
+        "ops-item-type",
+        "source",
+        "status",
+        "title",
+    }
+    assert event["detail"]["created-by"] == ROOT
+    assert event["detail"]["modified-by"] == "arn:aws:iam::123456789012:user/lee"
+
+
+def test_planned_and_actual_times_are_kept(ssm, create):
+    planned = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    item = create(PlannedStartTime=planned)
+    ssm.update_ops_item(OpsItemId=item["OpsItemId"], ActualStartTime=planned + timedelta(hours=1))
+
+    item = ssm.get_ops_item(OpsItemId=item["OpsItemId"])["OpsItem"]
+
+    assert item["PlannedStartTime"] == planned
+    assert item["ActualStartTime"] == planned + timedelta(hours=1)
+
+
+def test_a_deleted_item_is_gone_and_deleting_it_again_is_no_error(ssm, create):
+    item_id = create(dedup="deleted")["OpsItemId"]
+    for _ in range(2):
+        ssm.delete_ops_item(OpsItemId=item_id)
+
+    with pytest.raises(ssm.exceptions.OpsItemNotFoundException):
+        ssm.get_ops_item(OpsItemId=item_id)
+    assert create(dedup="deleted")["OpsItemId"] != item_id
+
+
+def test_topics_of_an_item_hear_of_its_changes(ssm, create):
+    topic = client("sns").create_topic(Name="ops-items")["TopicArn"]
+    gone = f"{topic}-gone"
+    before = journal.record("test")["seq"]
+
+    item = create(Notifications=[{"Arn": gone}, {"Arn": topic}])
+    ssm.update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
+
+    assert item["Notifications"] == [{"Arn": gone}, {"Arn": topic}]
+    sent = [entry for entry in journal.entries(before) if entry["kind"] == "notification"]
+    assert [(entry["topic_arn"], entry["subject"]) for entry in sent] == [
+        (topic, "OpsItem Create"),
+        (topic, "OpsItem Update"),
+    ]
+    assert json.loads(sent[1]["message"])["status"] == "Resolved"

@@ -1,6 +1,7 @@
 """Finding OpsItems with DescribeOpsItems."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -36,7 +37,8 @@ def found(ssm):
     [gamma] = ssm.describe_ops_items(
         OpsItemFilters=[{"Key": "Title", "Values": ["Gamma disk"], "Operator": "Equal"}]
     )["OpsItemSummaries"]
-    ssm.update_ops_item(OpsItemId=gamma["OpsItemId"], Status="Resolved")
+    planned = datetime(2026, 11, 24, tzinfo=UTC)
+    ssm.update_ops_item(OpsItemId=gamma["OpsItemId"], Status="Resolved", PlannedStartTime=planned)
 
     def found(*filters):
         asked = [{"Key": key, "Operator": operator, "Values": values} for key, operator, *values in filters]
@@ -68,6 +70,14 @@ def found(ssm):
         ([("CreatedTime", "GreaterThan", "2020-01-01T00:00:00Z")], ["Gamma", "Beta", "Alpha"]),
         ([("LastModifiedTime", "LessThan", "2020-01-01T00:00:00Z")], []),
         ([("OpsItemId", "Equal", "oi-000000000000")], []),
+        ([("AccountId", "Equal", "123456789012")], ["Gamma", "Beta", "Alpha"]),
+        ([("AccountId", "Equal", "000000000000")], []),
+        ([("CreatedBy", "Contains", ":root")], ["Gamma", "Beta", "Alpha"]),
+        ([("Category", "Equal", "Security")], []),
+        ([("OpsItemType", "Equal", "/aws/issue")], ["Gamma", "Beta", "Alpha"]),
+        ([("PlannedStartTime", "GreaterThan", "2020-01-01T00:00:00Z")], ["Gamma"]),
+        ([("ActualEndTime", "LessThan", "2030-01-01T00:00:00Z")], []),
+        ([("ChangeRequestByTemplate", "Equal", "x")], []),
     ],
 )
 def test_filters_are_anded_and_their_values_ored(found, filters, titles):
@@ -84,7 +94,9 @@ def test_filters_are_anded_and_their_values_ored(found, filters, titles):
         (("Title", "Equal", "x" * 101), "at most 100 characters"),
         (("OperationalData", "Equal", "mend/route"), "has the form"),
         (("CreatedTime", "LessThan", "yesterday"), "is not an ISO 8601 time"),
-        (("ChangeRequestByTemplate", "Equal", "x"), "local cloud does not support"),
+        (("LastModifiedBy", "Equal", "x"), "Member must satisfy enum value set"),
+        (("CreatedTime", "Equal", "2020-01-01T00:00:00Z"), "takes GreaterThan, LessThan, not Equal"),
+        (("AccountId", "Contains", "1"), "The filter AccountId takes Equal, not Contains"),
     ],
 )
 def test_wrong_filters_are_refused(found, asked, message):
@@ -113,3 +125,41 @@ def test_long_lists_come_in_pages(ssm, found):
     assert "NextToken" not in pages[-1]
     with pytest.raises(ClientError, match="token"):
         ssm.describe_ops_items(NextToken="from-elsewhere")
+
+
+def test_items_are_counted(ssm, found):
+    def counts(attribute, *filters):
+        asked = [
+            {"Key": f"AWS:OpsItem.{key}", "Type": kind, "Values": values} for key, kind, *values in filters
+        ]
+        aggregator = {"AggregatorType": "count", "TypeName": "AWS:OpsItem", "AttributeName": attribute}
+        answer = ssm.get_ops_summary(Aggregators=[aggregator], **({"Filters": asked} if asked else {}))
+        [entity] = answer["Entities"]
+        return {each[attribute]: each["Count"] for each in entity["Data"]["AWS:OpsItem"]["Content"]}
+
+    assert counts("Status") == {"Open": "2", "Resolved": "1"}
+    assert counts("Severity", ("Status", "Equal", "Open")) == {"1": "1", "2": "1"}
+    assert counts("Source", ("Title", "BeginWith", "Gamma", "Beta")) == {"Mend": "1", "Elsewhere": "1"}
+    assert counts("Status", ("Source", "NotEqual", "Mend")) == {"Resolved": "1"}
+    entities = ssm.get_ops_summary(ResultAttributes=[{"TypeName": "AWS:OpsItem"}])["Entities"]
+    assert [each["Data"]["AWS:OpsItem"]["Content"][0]["Title"] for each in entities] == [
+        "Gamma disk",
+        "Beta port",
+        "Alpha port",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_members", "code"),
+    [
+        ({"SyncName": "all"}, "ResourceDataSyncNotFoundException"),
+        ({"Filters": [{"Key": "AWS:OpsItem.Colour", "Values": ["red"]}]}, "InvalidFilter"),
+        ({"ResultAttributes": [{"TypeName": "AWS:Compliance"}]}, "InvalidTypeNameException"),
+        ({"Aggregators": [{"AggregatorType": "sum"}]}, "InvalidAggregatorException"),
+    ],
+)
+def test_summaries_that_it_does_not_have_are_refused(ssm, request_members, code):
+    with pytest.raises(ClientError) as refusal:
+        ssm.get_ops_summary(**request_members)
+
+    assert refusal.value.response["Error"]["Code"] == code
