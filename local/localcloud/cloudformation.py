@@ -17,6 +17,7 @@ from moto.config.models import config_backends
 from moto.core.exceptions import ServiceException
 from moto.events.models import EventBus, events_backends
 from moto.iam.models import Role, iam_backends
+from moto.scheduler.models import scheduler_backends
 from moto.sns.models import Topic, sns_backends
 from moto.sqs.models import Queue, sqs_backends
 
@@ -180,6 +181,34 @@ class Alarm(Resource):
     }
 
 
+class Schedule(Resource):
+    """EventBridge Scheduler has it."""
+
+    type = "AWS::Scheduler::Schedule"
+    name_property = "Name"
+
+    def apply(self) -> None:
+        p = self.properties
+        scheduler_backends[ACCOUNT_ID][REGION].create_schedule(
+            description=p.get("Description"),
+            end_date=p.get("EndDate"),
+            flexible_time_window=p["FlexibleTimeWindow"],
+            group_name=p.get("GroupName"),
+            kms_key_arn=p.get("KmsKeyArn"),
+            name=self.physical_resource_id,
+            schedule_expression=p["ScheduleExpression"],
+            schedule_expression_timezone=p.get("ScheduleExpressionTimezone"),
+            start_date=p.get("StartDate"),
+            state=p.get("State"),
+            target=p["Target"],
+            action_after_completion=None,
+        )
+
+    def remove(self) -> None:
+        backend = scheduler_backends[ACCOUNT_ID][REGION]
+        backend.delete_schedule(self.properties.get("GroupName"), self.physical_resource_id)
+
+
 class ResourceFailure(ServiceException):
     """A resource could not be created; the message names it, as that of CloudFormation's stack event does."""
 
@@ -196,6 +225,7 @@ _TYPES: dict[str, type[Resource]] = {
         EventBusPolicy,
         ConfigRule,
         Alarm,
+        Schedule,
     )
 }
 
