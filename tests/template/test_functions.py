@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = 24 * 60 * 60
 FIRST_RETRY = 60
 """Seconds after which Lambda repeats a failed asynchronous invocation."""
+RECONCILE_INTERVAL = 300
+"""Seconds from one run of reconcile to the next."""
 LEASE_MARGIN = 5
 """Seconds that a lease in the ledger outlasts the function's time-out."""
 
@@ -37,6 +39,8 @@ def test_the_environment_is_complete(deployment):
         assert variables.pop("POWERTOOLS_SERVICE_NAME") == properties["FunctionName"].removeprefix(
             "mend-dev-"
         ), name
+        if name == "ReconcileFunction":
+            assert variables.pop("MEND_NEW_INCIDENTS_PER_RUN") == "20"
         assert variables == {
             "MEND_ENVIRONMENT": "dev",
             "MEND_MODE": "observe",
@@ -66,8 +70,9 @@ def test_the_architecture_is_a_choice(deploy):
 def test_concurrency_is_reserved_only_when_asked_for(deploy):
     for function in deploy().of_type("AWS::Lambda::Function").values():
         assert "ReservedConcurrentExecutions" not in function["Properties"]
-    for function in deploy(ReservedConcurrency="5").of_type("AWS::Lambda::Function").values():
-        assert function["Properties"]["ReservedConcurrentExecutions"] == "5"
+    for name, function in deploy(ReservedConcurrency="5").of_type("AWS::Lambda::Function").items():
+        runs_at_once = 1 if name == "ReconcileFunction" else "5"
+        assert function["Properties"]["ReservedConcurrentExecutions"] == runs_at_once
 
 
 def test_every_function_has_a_log_group_of_its_own(deployment):
@@ -87,6 +92,8 @@ def test_an_event_that_a_function_fails_on_is_retried_and_then_kept(deployment):
     }
     assert configurations.keys() == deployment.of_type("AWS::Lambda::Function").keys()
     for name, config in configurations.items():
+        if name == "ReconcileFunction":
+            continue  # it has a test of its own
         assert config["MaximumRetryAttempts"] == 2, name
         assert config["DestinationConfig"] == {"OnFailure": {"Destination": "DeadLetterQueue.Arn"}}, name
 
@@ -96,6 +103,29 @@ def test_no_event_is_delivered_when_it_is_too_old_to_be_acted_on(deployment):
         for rule in deployment.of_type("AWS::Events::Rule").values():
             retry = rule["Properties"]["Targets"][0]["RetryPolicy"]
             assert retry["MaximumEventAgeInSeconds"] + config["Properties"]["MaximumEventAgeInSeconds"] < DAY
+
+
+def test_a_run_of_reconcile_that_fails_is_left_to_the_next(deployment):
+    (schedule,) = deployment.of_type("AWS::Scheduler::Schedule").values()
+    (config,) = [
+        config["Properties"]
+        for config in deployment.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if config["Properties"]["FunctionName"] == "ReconcileFunction"
+    ]
+    target = schedule["Properties"]["Target"]
+    assert target["Arn"] == "ReconcileFunction.Arn"
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
+    assert schedule["Properties"]["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    for retries in (target["RetryPolicy"], config):
+        assert retries["MaximumRetryAttempts"] == 0
+        assert retries["MaximumEventAgeInSeconds"] == RECONCILE_INTERVAL
+    assert "DeadLetterConfig" not in target
+    assert not config.get("DestinationConfig")
+
+
+def test_runs_of_reconcile_do_not_overlap(deployment):
+    timeout = deployment.resources["ReconcileFunction"]["Properties"]["Timeout"]
+    assert timeout + LEASE_MARGIN < RECONCILE_INTERVAL
 
 
 def test_every_family_that_a_route_names_has_its_role(automation_roles):

@@ -45,6 +45,10 @@ def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
         "ConfigComplianceFunctionArn",
         "AutomationOutcomeFunctionName",
         "AutomationOutcomeFunctionArn",
+        "OpsItemUpdateFunctionName",
+        "OpsItemUpdateFunctionArn",
+        "ReconcileFunctionName",
+        "ReconcileFunctionArn",
     } <= source["Outputs"].keys()
     assert all(output["Description"] for output in source["Outputs"].values())
 

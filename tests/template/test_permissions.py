@@ -11,6 +11,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 Statement = dict[str, Any]
 
+SCHEDULE_ROLE = "ReconcileScheduleRole"
+
 WITHOUT_RESOURCES = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
@@ -20,6 +22,10 @@ WITHOUT_RESOURCES = {
     "ec2:GetEbsEncryptionByDefault",
     "ec2:EnableEbsEncryptionByDefault",
     "ec2:DisableEbsEncryptionByDefault",
+    "config:DescribeConfigRules",
+    "config:GetComplianceDetailsByResource",
+    "ssm:DescribeAutomationExecutions",
+    "ssm:DescribeOpsItems",
 }
 """Actions for which AWS supports no resource but `*`."""
 
@@ -48,6 +54,18 @@ ACTIONS_OF_A_RESPONDER = {
 ACTIONS = {
     "ConfigComplianceFunction": ACTIONS_OF_A_RESPONDER,
     "AutomationOutcomeFunction": ACTIONS_OF_A_RESPONDER | {"ssm:GetAutomationExecution"},
+    "OpsItemUpdateFunction": ACTIONS_OF_A_RESPONDER | {"ssm:GetOpsItem"},
+    "ReconcileFunction": (ACTIONS_OF_A_RESPONDER - {"sqs:SendMessage"})
+    | {
+        "dynamodb:Scan",
+        "config:DescribeConfigRules",
+        "config:GetComplianceDetailsByConfigRule",
+        "config:GetComplianceDetailsByResource",
+        "ssm:DescribeAutomationExecutions",
+        "ssm:GetAutomationExecution",
+        "ssm:DescribeOpsItems",
+        "ssm:GetOpsItem",
+    },
 }
 """What each function may do, and nothing else: none of it changes a customer's resource."""
 
@@ -160,14 +178,35 @@ def test_functions_lend_automation_the_roles_that_they_are_told_of_and_no_others
 
 def test_automation_roles_serve_executions_of_this_account_only(deployment, function_roles, automation_roles):
     others = deployment.of_type("AWS::IAM::Role").keys() - set(function_roles.values())
-    assert others == set(automation_roles.values())
-    for role in others:
+    assert others == set(automation_roles.values()) | {SCHEDULE_ROLE}
+    for role in automation_roles.values():
         (trust,) = deployment.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
         assert trust["Condition"] == {
             "StringEquals": {"aws:SourceAccount": "123456789012"},
             "ArnLike": {"aws:SourceArn": "arn:aws:ssm:eu-central-1:123456789012:automation-execution/*"},
         }
+
+
+def test_the_schedule_may_invoke_reconcile_and_nothing_else(deployment, statements):
+    (schedule,) = deployment.of_type("AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["Target"]["RoleArn"] == f"{SCHEDULE_ROLE}.Arn"
+    (trust,) = deployment.resources[SCHEDULE_ROLE]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": "123456789012",
+            "aws:SourceArn": "arn:aws:scheduler:eu-central-1:123456789012:schedule-group/default",
+        }
+    }
+    (statement,) = statements(SCHEDULE_ROLE)
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Resource"] == "ReconcileFunction.Arn"
+
+
+def test_reconcile_reads_the_ledger_through_the_index_of_open_incidents_only(statements):
+    (statement,) = allowing(statements("ReconcileRole"), "dynamodb:Scan")
+    assert statement["Resource"] == "LedgerTable.Arn/index/open"
 
 
 def test_automation_roles_read_before_states_and_no_incidents(automation_roles, statements):

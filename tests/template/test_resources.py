@@ -23,6 +23,7 @@ WITHOUT_TAGS = {
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
 }
 """Types that CloudFormation cannot tag."""
 
@@ -93,7 +94,12 @@ def test_the_ledger_is_as_the_functions_expect_and_can_be_recovered(deploy):
         assert {a["AttributeName"]: a["AttributeType"] for a in ledger["AttributeDefinitions"]} == {
             "pk": "S",
             "sk": "S",
+            "open": "S",
         }
+        (index,) = ledger["GlobalSecondaryIndexes"]
+        assert index["IndexName"] == "open"
+        assert index["KeySchema"] == [{"AttributeName": "open", "KeyType": "HASH"}]
+        assert index["Projection"] == {"ProjectionType": "ALL"}
         assert ledger["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
         assert ledger["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert ledger["DeletionProtectionEnabled"] is protected
