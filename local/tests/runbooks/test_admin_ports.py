@@ -1,86 +1,24 @@
-"""Both runbooks, run step by step against the local cloud's EC2 and judged by the group before and after."""
+"""Admin ports, closed and restored step by step in the local cloud, judged by the group before and after."""
 
 import json
-import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from localcloud import journal
 from localcloud.clients import client
-from localcloud.server import LocalCloud
 from moto.ec2.exceptions import InvalidPermissionDuplicateError, InvalidPermissionNotFoundError
 from moto.ec2.models.security_groups import SecurityGroupBackend
 
-INCIDENT = "0123456789abcdef0123456789abcdef-1"
-LEDGER = "mend-test-ledger"
 CLOSE, RESTORE = "Mend-CloseAdminPorts", "Mend-RestoreAdminPorts"
-LONGEST_EXECUTION_SECONDS = 60
 
 OPEN_IPV4 = {"CidrIp": "0.0.0.0/0", "Description": "{{ global:ACCOUNT_ID }}; until friday"}
 OPEN_IPV6 = {"CidrIpv6": "::/0", "Description": "ipv6"}
 OFFICE = {"CidrIp": "203.0.113.0/24", "Description": "office"}
 
 
-@pytest.fixture(scope="module")
-def role_arn() -> Iterator[str]:
-    """An account with both runbooks, the ledger and the role that the runbooks run under."""
-    trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    with LocalCloud():
-        role = client("iam").create_role(
-            RoleName="mend-test-network",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )
-        client("dynamodb").create_table(
-            TableName=LEDGER,
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield role["Role"]["Arn"]
-
-
-@pytest.fixture(scope="module")
-def documents(role_arn, load_runbook) -> None:
-    for name in (CLOSE, RESTORE):
-        client("ssm").create_document(
-            Name=name,
-            DocumentType="Automation",
-            DocumentFormat="JSON",
-            Content=json.dumps(load_runbook(name)),
-        )
-
-
 @pytest.fixture
-def run(role_arn, documents):
-    """Return a function that executes a runbook and returns the finished execution."""
-
-    def run(document: str, **parameters: str) -> dict[str, Any]:
-        ssm = client("ssm")
-        given = {"AutomationAssumeRole": role_arn, "Incident": INCIDENT, "Attempt": "1", **parameters}
-        execution_id = ssm.start_automation_execution(
-            DocumentName=document, Parameters={name: [value] for name, value in given.items()}
-        )["AutomationExecutionId"]
-        deadline = time.monotonic() + LONGEST_EXECUTION_SECONDS
-        while time.monotonic() < deadline:
-            execution = ssm.get_automation_execution(AutomationExecutionId=execution_id)[
-                "AutomationExecution"
-            ]
-            if execution["AutomationExecutionStatus"] not in ("Pending", "InProgress"):
-                return execution
-            time.sleep(0.02)
-        pytest.fail(f"{document} still runs: {execution['CurrentStepName']}")
-
-    return run
-
-
-@pytest.fixture
-def make_group(role_arn):
+def make_group(cloud):
     """Return a function that creates a security group with these inbound permissions."""
 
     def make(*permissions: dict[str, Any]) -> str:
@@ -132,44 +70,6 @@ def inbound(group_id: str) -> set[tuple[Any, ...]]:
     }
 
 
-def outputs(execution: dict[str, Any]) -> dict[str, str]:
-    """Return what the execution concluded."""
-    return {
-        name.removeprefix("Conclude."): value[0]
-        for name, value in execution["Outputs"].items()
-        if name.startswith("Conclude.")
-    }
-
-
-def before_state(execution: dict[str, Any]) -> str:
-    """Return the first before-state that the execution puts out, whether it got as far as Conclude or not."""
-    values = [value[0] for name, value in execution["Outputs"].items() if name.endswith(".BeforeState")]
-    return next(value for value in values if value.startswith("{"))
-
-
-def steps(execution: dict[str, Any]) -> dict[str, str]:
-    """Return the steps that ran and how they ended."""
-    return {
-        step["StepName"]: step["StepStatus"]
-        for step in execution["StepExecutions"]
-        if step["StepStatus"] != "Pending"
-    }
-
-
-def keep_before_state(execution: dict[str, Any]) -> dict[str, str]:
-    """Write the ledger's row as the automation-outcome function does; return the restore's parameters."""
-    execution_id = execution["AutomationExecutionId"]
-    client("dynamodb").put_item(
-        TableName=LEDGER,
-        Item={
-            "pk": {"S": f"execution#{execution_id}"},
-            "sk": {"S": "before-state"},
-            "before_state": {"S": before_state(execution)},
-        },
-    )
-    return {"ExecutionId": execution_id, "LedgerTableName": LEDGER}
-
-
 def mixed_group(make_group) -> str:
     """Return a group that breaks the rule in every way, beside rules that must survive."""
     other = make_group()
@@ -193,13 +93,13 @@ def mixed_group(make_group) -> str:
     )
 
 
-def test_a_violation_is_closed_and_undone_exactly(run, make_group):
+def test_a_violation_is_closed_and_undone_exactly(run, undo, make_group):
     group_id = mixed_group(make_group)
     before, wanted = state(group_id), inbound(group_id)
 
     closed = run(CLOSE, SecurityGroupId=group_id)
-    assert closed["AutomationExecutionStatus"] == "Success", closed["FailureMessage"]
-    assert outputs(closed)["Outcome"] == "Remediated"
+    assert closed.status == "Success", closed.failure
+    assert closed.conclusion["Outcome"] == "Remediated"
     expected = {
         rule
         for rule in wanted
@@ -214,25 +114,20 @@ def test_a_violation_is_closed_and_undone_exactly(run, make_group):
     expected |= {(protocol, -1, -1, "::/0", "ipv6") for protocol in kept}
     assert inbound(group_id) == expected
 
-    restored = run(RESTORE, **keep_before_state(closed))
-    assert restored["AutomationExecutionStatus"] == "Success", restored["FailureMessage"]
-    assert outputs(restored)["Outcome"] == "Restored"
+    restored = undo(RESTORE, closed)
+    assert restored.status == "Success", restored.failure
+    assert restored.conclusion["Outcome"] == "Restored"
     assert state(group_id) == before
 
-    again = run(RESTORE, **keep_before_state(closed))
-    assert outputs(again)["Outcome"] == "AlreadyRestored"
-    assert not {"AuthorizeOriginalRules", "RevokeNarrowerRules"} & set(steps(again))
+    again = undo(RESTORE, closed)
+    assert again.conclusion["Outcome"] == "AlreadyRestored"
+    assert not {"AuthorizeOriginalRules", "RevokeNarrowerRules"} & set(again.steps)
     assert state(group_id) == before
 
 
-def test_only_the_declared_actions_are_called_and_all_by_the_role(run, make_group):
-    group_id = make_group(tcp(20, 25, OPEN_IPV4))
-    start = journal.entries()[-1]["seq"]
-    run(RESTORE, **keep_before_state(run(CLOSE, SecurityGroupId=group_id)))
-    calls = [entry for entry in journal.entries() if entry["seq"] > start and entry["kind"] == "api-call"]
-    assert {
-        (call["service"], call["operation"]) for call in calls if "mend-test-network" in call["principal"]
-    } == {
+def test_only_the_declared_actions_are_called_and_all_by_the_role(run, undo, make_group, calls_of_role):
+    undo(RESTORE, run(CLOSE, SecurityGroupId=make_group(tcp(20, 25, OPEN_IPV4))))
+    assert calls_of_role() == {
         ("ec2", "DescribeSecurityGroups"),
         ("ec2", "DescribeSecurityGroupRules"),
         ("ec2", "AuthorizeSecurityGroupIngress"),
@@ -244,7 +139,7 @@ def test_only_the_declared_actions_are_called_and_all_by_the_role(run, make_grou
 def test_what_was_there_is_recorded_before_anything_changes(run, make_group):
     group_id = make_group(tcp(22, 22, OPEN_IPV4))
     execution = run(CLOSE, SecurityGroupId=group_id)
-    order = [step["StepName"] for step in execution["StepExecutions"] if step["StepStatus"] != "Pending"]
+    order = [step["StepName"] for step in execution.all_steps if step["StepStatus"] != "Pending"]
     assert order == [
         "LookAtGroup",
         "LookAtRules",
@@ -255,9 +150,9 @@ def test_what_was_there_is_recorded_before_anything_changes(run, make_group):
         "Verify",
         "Conclude",
     ]
-    [select] = [step for step in execution["StepExecutions"] if step["StepName"] == "SelectRules"]
-    assert select["Outputs"]["BeforeState"][0] == outputs(execution)["BeforeState"]
-    [removed] = json.loads(outputs(execution)["BeforeState"])["Removed"]
+    [select] = [step for step in execution.all_steps if step["StepName"] == "SelectRules"]
+    assert select["Outputs"]["BeforeState"][0] == execution.conclusion["BeforeState"]
+    [removed] = json.loads(execution.conclusion["BeforeState"])["Removed"]
     assert (removed["CidrIpv4"], removed["Description"]) == ("0.0.0.0/0", OPEN_IPV4["Description"])
 
 
@@ -265,34 +160,34 @@ def test_a_compliant_group_is_left_alone(run, make_group):
     group_id = make_group(tcp(22, 22, OFFICE), tcp(443, 443, OPEN_IPV4))
     before = state(group_id)
     execution = run(CLOSE, SecurityGroupId=group_id)
-    assert outputs(execution) == {
+    assert execution.conclusion == {
         "Outcome": "AlreadyCompliant",
         "Changes": f"None: tcp 22 and 3389 of {group_id} are closed to the world.",
         "BeforeState": "",
     }
-    assert list(steps(execution)) == ["LookAtGroup", "LookAtRules", "SelectRules", "ChooseChange", "Conclude"]
+    assert list(execution.steps) == ["LookAtGroup", "LookAtRules", "SelectRules", "ChooseChange", "Conclude"]
     assert state(group_id) == before
 
 
-def test_a_group_that_is_gone_needs_no_repair_and_cannot_be_restored(run, make_group):
+def test_a_group_that_is_gone_needs_no_repair_and_cannot_be_restored(run, undo, make_group):
     group_id = make_group(tcp(22, 22, OPEN_IPV4))
     closed = run(CLOSE, SecurityGroupId=group_id)
     client("ec2").delete_security_group(GroupId=group_id)
-    assert outputs(run(CLOSE, SecurityGroupId=group_id))["Outcome"] == "AlreadyCompliant"
-    restored = run(RESTORE, **keep_before_state(closed))
-    assert restored["AutomationExecutionStatus"] == "Failed"
-    assert "no longer exists" in restored["FailureMessage"]
+    assert run(CLOSE, SecurityGroupId=group_id).conclusion["Outcome"] == "AlreadyCompliant"
+    restored = undo(RESTORE, closed)
+    assert restored.status == "Failed"
+    assert "no longer exists" in restored.failure
 
 
 def test_without_room_for_the_narrower_rules_nothing_is_revoked(run, make_group):
     group_id = make_group(*(tcp(port, port, OFFICE) for port in range(1000, 1059)), tcp(20, 25, OPEN_IPV4))
     before = state(group_id)
     execution = run(CLOSE, SecurityGroupId=group_id)
-    assert execution["AutomationExecutionStatus"] == "Failed"
-    assert steps(execution)["AuthorizeNarrowerRules"] == "Failed"
-    assert "RevokeOpenRules" not in steps(execution)
-    assert "room for 2 more inbound rules" in execution["FailureMessage"]
-    assert "raise the quota" in execution["FailureMessage"]
+    assert execution.status == "Failed"
+    assert execution.steps["AuthorizeNarrowerRules"] == "Failed"
+    assert "RevokeOpenRules" not in execution.steps
+    assert "room for 2 more inbound rules" in execution.failure
+    assert "raise the quota" in execution.failure
     assert state(group_id) == before
 
 
@@ -315,16 +210,16 @@ def fail(monkeypatch, operation: str, error: type[Exception], applied: bool = Fa
         ("revoke_security_group_ingress", InvalidPermissionNotFoundError),
     ],
 )
-def test_a_change_whose_answer_got_lost_counts(run, make_group, monkeypatch, operation, error):
+def test_a_change_whose_answer_got_lost_counts(run, undo, make_group, monkeypatch, operation, error):
     group_id = make_group(tcp(20, 22, OPEN_IPV4))
     before = state(group_id)
     with monkeypatch.context() as patch:
         fail(patch, operation, error, applied=True)
         execution = run(CLOSE, SecurityGroupId=group_id)
-    assert execution["AutomationExecutionStatus"] == "Success", execution["FailureMessage"]
-    assert outputs(execution)["Outcome"] == "Remediated"
+    assert execution.status == "Success", execution.failure
+    assert execution.conclusion["Outcome"] == "Remediated"
     assert inbound(group_id) == {("tcp", 20, 21, "0.0.0.0/0", OPEN_IPV4["Description"])}
-    run(RESTORE, **keep_before_state(execution))
+    undo(RESTORE, execution)
     assert state(group_id) == before
 
 
@@ -334,17 +229,17 @@ def test_a_failed_revocation_fails_the_execution_and_the_next_attempt_heals(run,
     with monkeypatch.context() as patch:
         fail(patch, "revoke_security_group_ingress", InvalidPermissionNotFoundError)
         execution = run(CLOSE, SecurityGroupId=group_id)
-    assert execution["AutomationExecutionStatus"] == "Failed"
-    assert "RevokeOpenRules" in execution["FailureMessage"]
-    assert "Conclude" not in steps(execution)
+    assert execution.status == "Failed"
+    assert "RevokeOpenRules" in execution.failure
+    assert "Conclude" not in execution.steps
     assert inbound(group_id) > wanted  # what was let in still is, and no more
 
     second = run(CLOSE, SecurityGroupId=group_id, Attempt="2")
-    assert outputs(second)["Outcome"] == "Remediated"
+    assert second.conclusion["Outcome"] == "Remediated"
     assert inbound(group_id) == {("tcp", 20, 21, "0.0.0.0/0", OPEN_IPV4["Description"])}
 
 
-def test_an_execution_that_fails_after_its_change_can_be_undone(run, make_group, monkeypatch):
+def test_an_execution_that_fails_after_its_change_can_be_undone(run, undo, make_group, monkeypatch):
     group_id = make_group(tcp(20, 22, OPEN_IPV4), tcp(443, 443, OFFICE))
     before = state(group_id)
     original = SecurityGroupBackend.revoke_security_group_ingress
@@ -359,15 +254,15 @@ def test_an_execution_that_fails_after_its_change_can_be_undone(run, make_group,
     with monkeypatch.context() as patch:
         patch.setattr(SecurityGroupBackend, "revoke_security_group_ingress", revoke_and_open_anew)
         execution = run(CLOSE, SecurityGroupId=group_id)
-    assert execution["AutomationExecutionStatus"] == "Failed"
-    assert steps(execution)["RevokeOpenRules"] == "Success"
-    assert "Conclude" not in steps(execution)
-    [kept] = execution["Outputs"]["SelectRules.BeforeState"]
+    assert execution.status == "Failed"
+    assert execution.steps["RevokeOpenRules"] == "Success"
+    assert "Conclude" not in execution.steps
+    [kept] = execution.outputs["SelectRules.BeforeState"]
     assert [rule["ToPort"] for rule in json.loads(kept)["Removed"]] == [22]
 
     client("ec2").revoke_security_group_ingress(GroupId=group_id, IpPermissions=[tcp(3389, 3389, OPEN_IPV4)])
-    restored = run(RESTORE, **keep_before_state(execution))
-    assert restored["AutomationExecutionStatus"] == "Success", restored["FailureMessage"]
+    restored = undo(RESTORE, execution)
+    assert restored.status == "Success", restored.failure
     assert state(group_id) == before
 
 
@@ -377,30 +272,23 @@ def test_a_revocation_without_effect_is_noticed(run, make_group, monkeypatch):
         # EC2 answers so in a default VPC when the rule was changed at this moment.
         patch.setattr(SecurityGroupBackend, "revoke_security_group_ingress", lambda *_, **__: None)
         execution = run(CLOSE, SecurityGroupId=group_id)
-    assert execution["AutomationExecutionStatus"] == "Failed"
-    assert steps(execution)["Verify"] == "Failed"
-    assert "still let the world in" in execution["FailureMessage"]
+    assert execution.status == "Failed"
+    assert execution.steps["Verify"] == "Failed"
+    assert "still let the world in" in execution.failure
 
 
 @pytest.mark.parametrize("operation", ["authorize_security_group_ingress", "revoke_security_group_ingress"])
-def test_a_restore_that_failed_half_way_goes_on(run, make_group, monkeypatch, operation):
+def test_a_restore_that_failed_half_way_goes_on(run, undo, make_group, monkeypatch, operation):
     group_id = make_group(tcp(20, 22, OPEN_IPV4), tcp(443, 443, OFFICE))
     before = state(group_id)
-    parameters = keep_before_state(run(CLOSE, SecurityGroupId=group_id))
+    closed = run(CLOSE, SecurityGroupId=group_id)
     with monkeypatch.context() as patch:
         fail(patch, operation, InvalidPermissionNotFoundError)
-        failed = run(RESTORE, **parameters)
-    assert failed["AutomationExecutionStatus"] == "Failed"
-    assert "Then run this again" in failed["FailureMessage"]
-    assert outputs(run(RESTORE, **parameters))["Outcome"] == "Restored"
+        failed = undo(RESTORE, closed)
+    assert failed.status == "Failed"
+    assert "Then run this again" in failed.failure
+    assert undo(RESTORE, closed).conclusion["Outcome"] == "Restored"
     assert state(group_id) == before
-
-
-def test_without_a_before_state_nothing_is_restored(run):
-    execution = run(RESTORE, ExecutionId=str(uuid.uuid4()), LedgerTableName=LEDGER)
-    assert execution["AutomationExecutionStatus"] == "Failed"
-    assert "nothing was changed" in execution["FailureMessage"]
-    assert set(steps(execution)) == {"ReadBeforeState", "ReportNoBeforeState"}
 
 
 @pytest.mark.parametrize(
@@ -421,8 +309,6 @@ def test_without_a_before_state_nothing_is_restored(run):
                 "AutomationAssumeRole": "arn:aws:iam::123456789012:role/x",
             },
         ),
-        (RESTORE, {"ExecutionId": "incident#x", "LedgerTableName": LEDGER}),
-        (RESTORE, {"ExecutionId": "01234567-89ab-cdef-0123-456789abcdef", "LedgerTableName": "a b"}),
     ],
 )
 def test_bad_parameters_start_nothing(run, document, parameters):
