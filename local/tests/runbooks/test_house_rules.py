@@ -162,8 +162,10 @@ def changing_steps(runbook: documents.Runbook) -> set[str]:
         name
         for name, step in runbook.steps.items()
         if step.action == "aws:executeAutomation"
-        or step.action == "aws:executeAwsApi"
-        and not step.inputs["Api"].startswith(("Describe", "Get", "List"))
+        or (
+            step.action == "aws:executeAwsApi"
+            and not step.inputs["Api"].startswith(("Describe", "Get", "List"))
+        )
     }
 
 
