@@ -53,8 +53,8 @@ def stop() -> None:
         _changed.notify_all()
 
 
-def run(task: Callable[..., None], *args: Any, after: float = 0.0) -> None:
-    """Run the task in a thread of its own, `after` so many seconds of the cloud's clock."""
+def run(task: Callable[..., None], *args: Any, after: float = 0.0, at: float = 0.0) -> None:
+    """Run the task in a thread of its own, `after` so many seconds of the cloud's clock, or `at` its time."""
 
     def body() -> None:
         task(*args)
@@ -62,8 +62,8 @@ def run(task: Callable[..., None], *args: Any, after: float = 0.0) -> None:
     with _changed:
         if _dispatcher is None:
             return
-        if after > 0:
-            heapq.heappush(_waiting, _Waiting(time.time() + after, next(_numbers), body))
+        if after > 0 or at > 0:
+            heapq.heappush(_waiting, _Waiting(at or time.time() + after, next(_numbers), body))
             _changed.notify_all()
             return
     _begin(body)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud import faults, journal
+from localcloud import clock, faults, journal
+from localcloud.clock import CannotMove
 
 LONGEST_POLL_SECONDS = 60.0
 
@@ -44,6 +46,8 @@ def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[b
         status, content = "404 Not Found", {"error": str(error)}
     except (ValueError, TypeError) as error:
         status, content = "400 Bad Request", {"error": str(error)}
+    except CannotMove as error:
+        status, content = "500 Internal Server Error", {"error": str(error)}
     start_response(status, [("Content-Type", "application/json")])
     return [json.dumps(content).encode()]
 
@@ -93,3 +97,16 @@ def _clear_faults(**_: Any) -> dict[str, Any]:
 def _remove_fault(identifier: str, **_: Any) -> dict[str, Any]:
     faults.remove(identifier)
     return {}
+
+
+@route("GET", "clock")
+def _clock(**_: Any) -> dict[str, Any]:
+    return {"now": clock.now().isoformat()}
+
+
+@route("POST", "clock")
+def _forward(body: dict[str, Any], **_: Any) -> dict[str, Any]:
+    seconds = body.get("forward_seconds")
+    if not isinstance(seconds, int | float):
+        raise ValueError("The clock needs `forward_seconds`, a number")
+    return {"now": clock.forward(timedelta(seconds=seconds)).isoformat()}

@@ -24,7 +24,7 @@ def install() -> None:
     def transact_write_items(self: DynamoHandler) -> Any:
         token = self.body.get("ClientRequestToken")
         request = json.dumps(self.body, default=repr, sort_keys=True)
-        now = time.monotonic()
+        now = time.time()
         # On the backend, so that a reset empties it; `localcloud.calls` runs one call at a time.
         applied = self.dynamodb_backend.__dict__.setdefault("applied_transactions", {})
         when, known = applied.get(token, (0.0, None))

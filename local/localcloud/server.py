@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from localcloud import background, control, faults, journal
+from localcloud import background, clock, control, faults, journal
 from localcloud.calls import ANSWER_IS_LOST, create_app
 from localcloud.faults import Fault
 from localcloud.functions import stop_all as stop_functions
@@ -97,10 +98,15 @@ class LocalCloud:
             self._server.server_close()
             self._listener.close()
             self._server = None
+        clock.reset()
 
     def inject(self, kind: str, service: str = "*", operation: str = "*", **options: Any) -> Fault:
         """Let calls go wrong until the fault, a context manager, is left: see `localcloud.faults.Fault`."""
         return faults.inject(kind, service, operation, **options)
+
+    def forward(self, by: timedelta) -> datetime:
+        """Move the clock of the cloud and of everything that it runs: see `localcloud.clock`."""
+        return clock.forward(by)
 
     def __enter__(self) -> LocalCloud:
         return self.start()

@@ -39,9 +39,9 @@ class AsynchronousInvocation:
     payload: str
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempts: int = 0
-    waited: float = 0.0
-    """AWS's waits so far, unscaled: the age of the event is judged by them and not by our shortened ones."""
-    accepted: float = field(default_factory=time.monotonic)
+    saved: float = 0.0
+    """What `wait_scale` has shortened the waits by: the age is judged as if they had been whole."""
+    accepted: float = field(default_factory=time.time)
 
     def attempt(self) -> None:
         """Run the function; on an error try again later, or hand the event to the on-failure destination."""
@@ -66,11 +66,11 @@ class AsynchronousInvocation:
             self._conclude(function, config, "RetriesExhausted", outcome)
         else:
             pause = RETRY_WAITS[self.attempts - 1]
-            self.waited += pause
-            background.run(self.attempt, after=pause * settings.wait_scale)
+            self.saved += pause * (1 - settings.wait_scale)
+            background.run(self.attempt, at=outcome.ended + pause * settings.wait_scale)
 
     def _age(self) -> float:
-        return time.monotonic() - self.accepted + self.waited
+        return time.time() - self.accepted + self.saved
 
     def _conclude(
         self, function: LambdaFunction, config: dict[str, Any], condition: str, outcome: Outcome | None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from moto.awslambda.models import LambdaFunction
 
+from localcloud import clock
 from localcloud.principals import credentials_of
 from localcloud.settings import REGION, settings
 
@@ -43,6 +44,7 @@ def process_environment(function: LambdaFunction, runtime_api: str) -> dict[str,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         **stack_environment(function),
+        **clock.environment(),
         "_HANDLER": str(function.handler),
         "LAMBDA_TASK_ROOT": str(binary_of(function).parent),
         "AWS_LAMBDA_FUNCTION_NAME": function.function_name,

@@ -36,6 +36,7 @@ class Outcome:
     error: bool = False
     log: str = ""
     duration_ms: float = 0.0
+    ended: float = field(default_factory=time.time)
 
 
 @dataclass

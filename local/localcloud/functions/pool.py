@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.awslambda.models import LambdaFunction
 
-from localcloud import journal
+from localcloud import clock, journal
 from localcloud.background import Stopped
 from localcloud.functions.environment import binary_of
 from localcloud.functions.instance import Instance, Outcome
@@ -127,10 +127,11 @@ def concurrency_limit(function: LambdaFunction) -> int:
 
 
 def _fingerprint(function: LambdaFunction) -> Any:
-    """Return what an instance depends on: a new configuration or a newly built binary needs a new process."""
+    """Return what an instance depends on: another configuration, binary or clock needs a new process."""
     binary = binary_of(function)
     built = binary.stat().st_mtime_ns if binary.exists() else None
-    return built, function.timeout, function.memory_size, function.role, dict(function.environment_vars or {})
+    variables = dict(function.environment_vars or {})
+    return built, function.timeout, function.memory_size, function.role, variables, clock.environment()
 
 
 def _invalid_entrypoint(function: LambdaFunction, error: OSError) -> bytes:

@@ -42,5 +42,10 @@ while True:
     else:
         post(
             f"/invocation/{request_id}/response",
-            {"pid": os.getpid(), "started": STARTED, "deadline_in_ms": deadline_ms - time.time() * 1_000},
+            {
+                "pid": os.getpid(),
+                "started": STARTED,
+                "now": time.time(),
+                "deadline_in_ms": deadline_ms - time.time() * 1_000,
+            },
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from localcloud import clock
 from localcloud.automation.actions.action import Action, Result, StepContext
 from localcloud.automation.failures import StepFailure
 from localcloud.automation.interpolation import texts
@@ -79,6 +80,7 @@ def _run_process(request: str, context: StepContext) -> tuple[str, str]:
                 "HOME": folder,
                 "TMPDIR": folder,
                 "LANG": "C.UTF-8",
+                **clock.environment(),
                 **context.role.environment,
             },
             start_new_session=True,
