@@ -35,6 +35,7 @@ EXTENSIONS = (
     "localcloud.notifications",
     "localcloud.opscenter",
     "localcloud.automation",
+    "localcloud.permissions",
 )
 
 

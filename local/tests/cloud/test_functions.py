@@ -64,8 +64,8 @@ def test_the_process_has_the_environment_of_the_stack_and_the_credentials_of_its
     assert "SSL_CERT_FILE" not in environment, "this machine does not have that file"
     assert "HOME" not in environment, "the developer's own AWS configuration must not reach a function"
     keys = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    client("sns", {key: environment[key.upper()] for key in keys}).list_topics()
-    (call,) = watch.wait("api-call", operation="ListTopics")
+    client("ssm", {key: environment[key.upper()] for key in keys}).describe_parameters()
+    (call,) = watch.wait("api-call", operation="DescribeParameters")
     assert ":assumed-role/test-FunctionRole-" in call["principal"]
     assert call["principal"].endswith(f"/{FUNCTION}")
 
