@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from localcloud.deploy import Stack
 from localcloud.functions import stop_all
+from localcloud.settings import ACCOUNT_ID, REGION
 
 from .account import RUNBOOK, Account, client
 from .config_events import about, changed, compliance_change, sample, sample_names
@@ -16,6 +18,11 @@ from .conftest import mend
 
 VIOLATIONS = {"open-ssh", "security-hub", "conformance-pack"}
 CLEARANCES = {"closed-ssh", "not-applicable"}
+OTHER_ROUTES = {
+    "public-bucket": "blocked-bucket",
+    "volumes-unencrypted-by-default": "volumes-encrypted-by-default",
+    "key-without-rotation": "key-with-rotation",
+}
 WITHOUT_CONSEQUENCE = {
     "hostile-resource-id": "reject",
     "insufficient-data": "ignore",
@@ -27,6 +34,7 @@ WITHOUT_CONSEQUENCE = {
 
 def test_every_sample_is_tried_here():
     tried = VIOLATIONS | CLEARANCES | WITHOUT_CONSEQUENCE.keys()
+    tried |= OTHER_ROUTES.keys() | set(OTHER_ROUTES.values())
     assert set(sample_names("config-compliance")) == tried
     assert set(sample_names("automation-outcome")) == OUTCOMES.keys() | {"other-runbook"}
 
@@ -63,6 +71,37 @@ def test_a_clearance_while_the_attempt_runs_is_noted(account: Account, name: str
             "attempt 1 is running, and its outcome closes the incident",
         ],
     }
+
+
+def a_bucket() -> str:
+    name = f"test-{time.monotonic_ns()}"
+    client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return name
+
+
+def a_key() -> str:
+    return client("kms").create_key()["KeyMetadata"]["KeyId"]
+
+
+@pytest.mark.parametrize(
+    ("violated", "resource"),
+    [
+        ("public-bucket", a_bucket),
+        ("volumes-unencrypted-by-default", lambda: ACCOUNT_ID),
+        ("key-without-rotation", a_key),
+    ],
+)
+def test_the_other_routes_repair_what_they_are_for(
+    account: Account, violated: str, resource: Callable[[], str]
+):
+    resource_id = resource()
+    opened = account.invoke("config-compliance", about(sample("config-compliance", violated), resource_id))
+    assert opened["decision"] == "respond"
+    ended = account.ended(opened["execution"])
+    assert ended["Outputs"]["Conclude.Outcome"] == ["Remediated"], ended.get("FailureMessage")
+
+    right_again = about(sample("config-compliance", OTHER_ROUTES[violated]), resource_id)
+    assert account.invoke("config-compliance", right_again)["incident"] == opened["incident"]
 
 
 @pytest.mark.parametrize(("name", "decision"), WITHOUT_CONSEQUENCE.items())

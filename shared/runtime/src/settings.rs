@@ -125,7 +125,12 @@ mod tests {
             ("MEND_PARTITION", "aws"),
             ("AWS_REGION", "eu-central-1"),
             ("MEND_MODE", "observe"),
-            ("MEND_AUTOMATION_ROLES", "network=arn:aws:iam::111122223333:role/mend-dev-network"),
+            (
+                "MEND_AUTOMATION_ROLES",
+                "network=arn:aws:iam::111122223333:role/mend-dev-network,\
+                 storage=arn:aws:iam::111122223333:role/mend-dev-storage,\
+                 encryption=arn:aws:iam::111122223333:role/mend-dev-encryption",
+            ),
             ("MEND_LEDGER_TABLE", "mend-dev-ledger"),
             ("MEND_TOPIC_ARN", "arn:aws:sns:eu-central-1:111122223333:mend-dev"),
             ("MEND_EVENT_BUS", "mend-dev"),

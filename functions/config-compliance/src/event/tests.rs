@@ -57,7 +57,13 @@ fn every_compliance_type_says_its_own() {
         ("open-ssh", CauseState::Violated),
         ("conformance-pack", CauseState::Violated),
         ("security-hub", CauseState::Violated),
+        ("public-bucket", CauseState::Violated),
+        ("volumes-unencrypted-by-default", CauseState::Violated),
+        ("key-without-rotation", CauseState::Violated),
         ("closed-ssh", CauseState::Clear),
+        ("blocked-bucket", CauseState::Clear),
+        ("volumes-encrypted-by-default", CauseState::Clear),
+        ("key-with-rotation", CauseState::Clear),
         ("not-applicable", CauseState::Clear),
     ] {
         assert_eq!(parsed(sample(name)).unwrap().unwrap().state, state, "{name}");
