@@ -15,13 +15,22 @@ _POSITIVE = {
 }
 
 
-def allows(policy: str | dict[str, Any] | None, service: str, action: str, source_arn: str) -> bool:
+def allows(
+    policy: str | dict[str, Any] | None,
+    service: str,
+    action: str,
+    source_arn: str,
+    source_account: str | None = None,
+) -> bool:
     """Return whether the policy lets the service (`events.amazonaws.com`) do the action for the source.
 
-    A condition this cannot evaluate counts as not met, so that a permission is never assumed.
+    A condition this cannot evaluate counts as not met, so that a permission is never assumed. Not every
+    service says for which account it acts: EventBridge does not.
     """
     document = json.loads(policy) if isinstance(policy, str) and policy else policy or {}
     context = {"aws:sourcearn": source_arn, "aws:securetransport": "true"}
+    if source_account:
+        context["aws:sourceaccount"] = source_account
     effects = {
         statement["Effect"]
         for statement in _many(document.get("Statement"))

@@ -18,8 +18,9 @@ from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from localcloud import background, clock, control, faults, journal
+from localcloud import background, clock, control, faults, journal, scheduler
 from localcloud.calls import ANSWER_IS_LOST, create_app
+from localcloud.config import record_evaluation
 from localcloud.faults import Fault
 from localcloud.functions import stop_all as stop_functions
 from localcloud.settings import ACCOUNT_ID, settings
@@ -29,6 +30,7 @@ HOST = "127.0.0.1"
 EXTENSIONS = (
     "localcloud.calls",
     "localcloud.cloudformation",
+    "localcloud.config",
     "localcloud.dynamodb",
     "localcloud.events",
     "localcloud.functions",
@@ -36,6 +38,7 @@ EXTENSIONS = (
     "localcloud.opscenter",
     "localcloud.automation",
     "localcloud.permissions",
+    "localcloud.scheduler",
 )
 
 
@@ -108,6 +111,22 @@ class LocalCloud:
     def forward(self, by: timedelta) -> datetime:
         """Move the clock of the cloud and of everything that it runs: see `localcloud.clock`."""
         return clock.forward(by)
+
+    def fire_schedule(self, name: str) -> None:
+        """Fire a schedule, or a rule with a schedule, now: see `localcloud.scheduler.fire`."""
+        scheduler.fire(name)
+
+    def record_evaluation(
+        self,
+        rule: str,
+        resource_type: str,
+        resource_id: str,
+        compliance_type: str,
+        at: datetime | None = None,
+        annotation: str | None = None,
+    ) -> None:
+        """Let a Config rule have found something without an event."""
+        record_evaluation(rule, resource_type, resource_id, compliance_type, at, annotation)
 
     def __enter__(self) -> LocalCloud:
         return self.start()

@@ -6,7 +6,7 @@ import json
 
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import lambda_backends
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.events.models import events_backends
 from moto.sns.exceptions import TopicNotFound
 from moto.sns.models import sns_backends
@@ -40,18 +40,31 @@ def send(
     permitted_to: tuple[str, str] | None = None,
     attributes: dict[str, str] | None = None,
     group_id: str | None = None,
+    forwarded: bool = False,
 ) -> None:
     """Hand the body to a function, queue, topic or bus.
 
     `permitted_to` is the service and the source ARN that the target's own policy has to let in; without it
-    the sender acts under a role.
+    the sender acts under a role. `forwarded` says that the body is an event which a bus has sent already.
     """
-    {"lambda": _function, "sqs": _queue, "sns": _topic, "event-bus": _bus}[service_of(arn)](
-        arn, body, permitted_to, attributes or {}, group_id
-    )
+    try:
+        match service_of(arn):
+            case "lambda":
+                _to_function(arn, body, permitted_to)
+            case "sqs":
+                _to_queue(arn, body, permitted_to, attributes or {}, group_id)
+            case "sns":
+                _to_topic(arn, body, permitted_to)
+            case "event-bus":
+                _to_bus(arn, body, forwarded)
+            case service:
+                raise NotImplementedError(f"The local cloud cannot send to {service}: {arn}")
+    except ServiceException as error:
+        # What a service refuses it will refuse again; it never asks EventBridge to come back.
+        raise Undeliverable("SDK_CLIENT_ERROR", f"{error.code}: {error.message}") from error
 
 
-def _function(arn: str, body: str, permitted_to: tuple[str, str] | None, *_: object) -> None:
+def _to_function(arn: str, body: str, permitted_to: tuple[str, str] | None) -> None:
     from localcloud import functions
 
     try:
@@ -59,10 +72,14 @@ def _function(arn: str, body: str, permitted_to: tuple[str, str] | None, *_: obj
     except UnknownFunctionException:
         raise _missing(arn) from None
     _check({"Statement": function.policy.statements}, "lambda:InvokeFunction", arn, permitted_to)
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise Undeliverable("INVALID_JSON", f"The input of {arn} is not JSON: {error}") from None
     functions.invoke_asynchronously(function, body)
 
 
-def _queue(
+def _to_queue(
     arn: str,
     body: str,
     permitted_to: tuple[str, str] | None,
@@ -86,7 +103,7 @@ def _queue(
     )
 
 
-def _topic(arn: str, body: str, permitted_to: tuple[str, str] | None, *_: object) -> None:
+def _to_topic(arn: str, body: str, permitted_to: tuple[str, str] | None) -> None:
     backend = sns_backends[ACCOUNT_ID][REGION]
     try:
         topic = backend.get_topic(arn)
@@ -96,7 +113,7 @@ def _topic(arn: str, body: str, permitted_to: tuple[str, str] | None, *_: object
     backend.publish(body, arn=arn)
 
 
-def _bus(arn: str, body: str, *_: object) -> None:
+def _to_bus(arn: str, body: str, forwarded: bool) -> None:
     from localcloud.events.bus import publish
 
     name = arn.rsplit("/", 1)[-1]
@@ -104,7 +121,12 @@ def _bus(arn: str, body: str, *_: object) -> None:
         events_backends[ACCOUNT_ID][REGION].describe_event_bus(name)
     except JsonRESTError:
         raise _missing(arn) from None
-    publish(json.loads(body), name)
+    if forwarded:
+        raise Undeliverable(
+            "THIRD_ACCOUNT_HOP_DETECTED",
+            "Events received from another event bus cannot be forwarded to this event bus.",
+        )
+    publish(json.loads(body), name, forwarded=True)
 
 
 def _missing(arn: str) -> Undeliverable:

@@ -1,15 +1,22 @@
-"""EventBridge as AWS runs it: pattern matching, and deliveries that outlive the request."""
+"""EventBridge as AWS runs it: patterns, scheduled rules, and deliveries that outlive the request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from localcloud.events.api import install
+from localcloud.events import alarms, api, scheduled_rules
 from localcloud.events.bus import publish
 from localcloud.events.envelope import wrap
 
 __all__ = ["emit", "install"]
+
+
+def install() -> None:
+    """Replace moto's EventBridge where it differs, and let rules fire and alarms tell."""
+    api.install()
+    scheduled_rules.install()
+    alarms.install()
 
 
 def emit(detail_type: str, source: str, detail: dict[str, Any], resources: Iterable[str] = ()) -> None:

@@ -5,10 +5,12 @@ Unlike AWS, PutEvents takes sources that begin with `aws.`, so that service even
 
 from __future__ import annotations
 
+import functools
 import json
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.events.exceptions import InvalidEventPatternException, ValidationException
 from moto.events.models import EventPattern, EventsBackend, Rule
@@ -16,12 +18,17 @@ from moto.events.responses import EventsHandler
 
 from localcloud.events.bus import publish
 from localcloud.events.envelope import Event, wrap
-from localcloud.events.pattern import InvalidPattern, compile_pattern
+from localcloud.events.input import InvalidInput
+from localcloud.events.input import check as check_input
+from localcloud.events.pattern import InvalidPattern, compile_pattern, parse_json
 from localcloud.targets import service_of
+from localcloud.timetable.expression import Dialect, InvalidExpression
+from localcloud.timetable.expression import parse as parse_expression
 
 MAX_ENTRIES = 10
 MAX_REQUEST_BYTES = 1_048_576
 MAX_TARGETS = 5
+RETRY_LIMITS = {"MaximumRetryAttempts": (0, 185), "MaximumEventAgeInSeconds": (60, 86_400)}
 TARGET_SERVICES = {"lambda", "sqs", "sns", "event-bus"}
 
 
@@ -29,7 +36,8 @@ def install() -> None:
     """Replace moto's operations, and its delivery inside PutEvents."""
     EventPattern.load = staticmethod(_load_pattern)
     EventsBackend.put_events = _put_events
-    EventsBackend.put_targets = _checked(EventsBackend.put_targets)
+    EventsBackend.put_rule = _checked_rule(EventsBackend.put_rule)
+    EventsBackend.put_targets = _checked_targets(EventsBackend.put_targets)
     EventsHandler.test_event_pattern = _test_event_pattern
     Rule.send_to_targets = _send_to_targets
 
@@ -49,34 +57,73 @@ def _compiled(text: str) -> Any:
 
 def _test_event_pattern(self: EventsHandler) -> ActionResult:
     pattern = _compiled(self._get_param("EventPattern") or "")
+    problem = "Parameter Event is not valid."
     try:
-        event = json.loads(self._get_param("Event") or "")
-    except ValueError:
-        raise ValidationException("Parameter Event is not valid. Reason: Event is not valid JSON.") from None
+        event = parse_json(self._get_param("Event") or "")
+    except ValueError as error:
+        raise ValidationException(f"{problem} Reason: it is not JSON: {error}") from None
     required = ("id", "detail-type", "source", "account", "time", "region")
     missing = [key for key in required if not isinstance(event, dict) or key not in event]
     if missing:
-        raise ValidationException(f"Parameter Event is not valid. Reason: {', '.join(missing)} missing.")
+        raise ValidationException(f"{problem} Reason: {', '.join(missing)} missing.")
     return ActionResult({"Result": pattern(event)})
 
 
-def _checked(put_targets: Any) -> Any:
+def _checked_rule(put_rule: Any) -> Any:
+    @functools.wraps(put_rule)
+    def checked(self: EventsBackend, name: str, *args: Any, **kwargs: Any) -> Rule:
+        expression = kwargs.get("scheduled_expression")
+        if expression:
+            try:
+                parse_expression(expression, Dialect.RULE)
+            except InvalidExpression:
+                raise ValidationException("Parameter ScheduleExpression is not valid.") from None
+        return put_rule(self, name, *args, **kwargs)
+
+    return checked
+
+
+def _checked_targets(put_targets: Any) -> Any:
+    @functools.wraps(put_targets)
     def checked(
         self: EventsBackend, name: str, event_bus_arn: str | None, targets: list[dict[str, Any]]
     ) -> None:
         for target in targets:
-            unsupported = target["Arn"] if service_of(target["Arn"]) not in TARGET_SERVICES else None
-            if unsupported or "InputTransformer" in target:
-                raise ValidationException(
-                    f"Rule {name}: the local cloud does not support {unsupported or 'InputTransformer'}. It"
-                    " delivers to functions, queues, topics and event buses, with Input or InputPath."
-                )
+            _check_target(name, target)
         known = {target["Id"] for target in self.describe_rule(name, event_bus_arn).targets}
         if len(known | {target["Id"] for target in targets}) > MAX_TARGETS:
-            raise ValidationException(f"Rule {name} cannot have more than {MAX_TARGETS} targets.")
+            raise JsonRESTError(
+                "LimitExceededException", f"Rule {name} cannot have more than {MAX_TARGETS} targets."
+            )
         put_targets(self, name, event_bus_arn, targets)
 
     return checked
+
+
+def _check_target(rule: str, target: dict[str, Any]) -> None:
+    name, service = target["Id"], service_of(target["Arn"])
+    if service not in TARGET_SERVICES:
+        raise ValidationException(
+            f"Rule {rule}: the local cloud does not support {target['Arn']}."
+            " It delivers to functions, queues, topics and event buses."
+        )
+    try:
+        check_input(target)
+    except InvalidInput as error:
+        raise ValidationException(str(error)) from None
+    if service == "event-bus" and {"Input", "InputPath", "InputTransformer"} & target.keys():
+        raise ValidationException(f"Modifying the input for target {name} is not supported.")
+    for limit, (least, most) in RETRY_LIMITS.items():
+        value = (target.get("RetryPolicy") or {}).get(limit)
+        if value is not None and not least <= int(value) <= most:
+            raise ValidationException(
+                f"Parameter {limit} of target {name} is not valid: {value} is not between {least} and {most}."
+            )
+    queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if queue and (service_of(queue) != "sqs" or queue.endswith(".fifo")):
+        raise ValidationException(
+            f"Parameter DeadLetterConfig of target {name} is not valid: {queue} is no standard queue."
+        )
 
 
 def _put_events(self: EventsBackend, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -107,7 +154,7 @@ def _event_of(entry: dict[str, Any]) -> dict[str, Any]:
             reason = f"Parameter {name} is not valid. Reason: {name} is a required argument."
             return {"ErrorCode": "InvalidArgument", "ErrorMessage": reason}
     try:
-        detail = json.loads(entry["Detail"])
+        detail = parse_json(entry["Detail"])
     except ValueError:
         detail = None
     if not isinstance(detail, dict):

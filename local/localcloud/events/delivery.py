@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import random
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from jsonpath_ng import parse as parse_path
-
 from localcloud import background, journal
-from localcloud.events.envelope import Event
-from localcloud.settings import settings
+from localcloud.events.envelope import Event, timestamp
+from localcloud.events.input import NoInput, compact, text_for
+from localcloud.retries import Retries
 from localcloud.targets import EVENTBRIDGE, Undeliverable, send
 
-DEFAULT_ATTEMPTS = 185
-DEFAULT_AGE_SECONDS = 86_400
-LONGEST_WAIT_SECONDS = 300.0
+
+def deliver(rule: Any, event: Event, *, forwarded: bool = False) -> None:
+    """Start handing the event to every target of the rule, in no particular order.
+
+    `forwarded` is an event that another bus has sent here: EventBridge sends it on to no third one.
+    """
+    ingested = timestamp()
+    for target in list(rule.targets):
+        delivery = Delivery(rule.name, rule.arn, dict(target), event, ingested, forwarded)
+        background.run(delivery.attempt)
 
 
 @dataclass
@@ -28,59 +31,42 @@ class Delivery:
     rule_arn: str
     target: dict[str, Any]
     event: Event
-    retries: int = 0
-    waited: float = 0.0
-    """AWS's waits so far, unscaled: the age of the event is judged by them and not by our shortened ones."""
-    started: float = field(default_factory=time.monotonic)
+    ingested: str
+    forwarded: bool = False
+
+    def __post_init__(self) -> None:
+        self.retries = Retries(self.target.get("RetryPolicy") or {})
 
     def attempt(self) -> None:
         """Hand the event over; on failure try again later, or give it to the dead-letter queue."""
-        group = self.target.get("SqsParameters", {}).get("MessageGroupId")
         try:
+            text = text_for(self.target, self.event, self.rule_arn, self.rule, self.ingested)
             send(
                 self.target["Arn"],
-                self._input(),
+                text,
                 permitted_to=(EVENTBRIDGE, self.rule_arn),
-                group_id=group,
+                group_id=(self.target.get("SqsParameters") or {}).get("MessageGroupId"),
+                forwarded=self.forwarded,
             )
-        except Undeliverable as error:
+        except (NoInput, Undeliverable) as error:
             self._give_up(error.code, str(error))
         except Exception as error:
-            self._retry(f"{type(error).__name__}: {error}")
+            problem = f"{type(error).__name__}: {error}"
+            exhausted = self.retries.again(self.attempt)
+            if exhausted:
+                self._give_up("ERROR_FROM_TARGET", problem, exhausted)
+            else:
+                self._record(problem)
         else:
             self._record()
 
-    def _input(self) -> str:
-        if "Input" in self.target:
-            return self.target["Input"]
-        if "InputPath" not in self.target:
-            return json.dumps(self.event)
-        found = parse_path(self.target["InputPath"]).find(self.event)
-        if not found:
-            raise Undeliverable("INVALID_PARAMETER", f"The event has nothing at {self.target['InputPath']}.")
-        return json.dumps(found[0].value)
-
-    def _retry(self, problem: str) -> None:
-        policy = self.target.get("RetryPolicy", {})
-        pause = random.uniform(0.5, 1.0) * min(2.0**self.retries, LONGEST_WAIT_SECONDS)
-        age = time.monotonic() - self.started + self.waited + pause
-        if self.retries >= int(policy.get("MaximumRetryAttempts", DEFAULT_ATTEMPTS)):
-            self._give_up("SDK_CLIENT_ERROR", problem, "MaximumRetryAttempts")
-        elif age > int(policy.get("MaximumEventAgeInSeconds", DEFAULT_AGE_SECONDS)):
-            self._give_up("SDK_CLIENT_ERROR", problem, "MaximumEventAgeInSeconds")
-        else:
-            self._record(problem)
-            self.retries += 1
-            self.waited += pause
-            background.run(self.attempt, after=pause * settings.wait_scale)
-
     def _give_up(self, code: str, problem: str, exhausted: str = "") -> None:
-        queue = self.target.get("DeadLetterConfig", {}).get("Arn")
+        queue = (self.target.get("DeadLetterConfig") or {}).get("Arn")
         if queue:
             try:
                 send(
                     queue,
-                    json.dumps(self.event),
+                    compact(self.event),
                     permitted_to=(EVENTBRIDGE, self.rule_arn),
                     attributes={
                         "RULE_ARN": self.rule_arn,
@@ -88,10 +74,10 @@ class Delivery:
                         "ERROR_CODE": code,
                         "ERROR_MESSAGE": problem,
                         "EXHAUSTED_RETRY_CONDITION": exhausted,
-                        "RETRY_ATTEMPTS": str(self.retries),
+                        "RETRY_ATTEMPTS": str(self.retries.made),
                     },
                 )
-            except Undeliverable as error:
+            except Exception as error:
                 problem = f"{problem} The dead-letter queue did not take the event either: {error}"
                 queue = None
         self._record(problem, dead_letter_queue=queue)

@@ -26,8 +26,13 @@ def wrap(
         "detail-type": detail_type,
         "source": source,
         "account": ACCOUNT_ID,
-        "time": (time or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": timestamp(time),
         "region": REGION,
         "resources": list(resources),
         "detail": detail,
     }
+
+
+def timestamp(time: datetime | None = None) -> str:
+    """Return a time, or now, as EventBridge writes it: in UTC, to the second."""
+    return (time or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -39,7 +39,7 @@ def compile_pattern(text: str) -> Matcher:
     if len(text) > MAX_PATTERN_LENGTH:
         raise InvalidPattern(f"{len(text)} characters, the limit is {MAX_PATTERN_LENGTH}")
     try:
-        pattern = json.loads(text)
+        pattern = parse_json(text)
     except ValueError as error:
         raise InvalidPattern(f"Invalid JSON: {error}") from None
     if not isinstance(pattern, dict):
@@ -47,6 +47,15 @@ def compile_pattern(text: str) -> Matcher:
     if _or_combinations(pattern) > MAX_OR_COMBINATIONS:
         raise InvalidPattern(f"more than {MAX_OR_COMBINATIONS} combinations of $or")
     return _object(_nested(pattern), "pattern")
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON strictly: Python also takes `NaN` and `Infinity`."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def _object(pattern: dict[str, Any], at: str) -> Matcher:
@@ -204,7 +213,8 @@ def _cidr(operand: Any, at: str) -> Test:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         network = None
-    if network is None or "/" not in text or network.prefixlen == network.max_prefixlen:
+    mask = text.partition("/")[2]
+    if network is None or not mask.isdecimal() or network.prefixlen == network.max_prefixlen:
         raise InvalidPattern(f"Malformed CIDR at '{at}': {text}")
 
     def matches(value: Scalar) -> bool:
@@ -243,7 +253,7 @@ def _single(operator: dict[str, Any], at: str) -> tuple[str, Any]:
 
 def _string(operand: Any, operator: str, at: str) -> str:
     if not isinstance(operand, str):
-        raise InvalidPattern(f"{operator} at '{at}' must be a string")
+        raise InvalidPattern(f"{operator} match pattern must be a string at '{at}'")
     return operand
 
 
@@ -280,20 +290,24 @@ def _nested(pattern: Any) -> Any:
         return pattern
     result: dict[str, Any] = {}
     for key, value in pattern.items():
-        if key == "$or" and isinstance(value, list):
-            result[key] = [_nested(alternative) for alternative in value]
-            continue
-        *parents, last = key.split(".")
-        target = result
-        for parent in parents:
-            existing = target.get(parent)
-            target[parent] = target = existing if isinstance(existing, dict) else {}
-        nested = _nested(value)
-        if isinstance(nested, dict) and isinstance(target.get(last), dict):
-            target[last].update(nested)
-        else:
-            target[last] = nested
+        _insert(result, key, value)
     return result
+
+
+def _insert(target: dict[str, Any], key: str, value: Any) -> None:
+    if key == "$or" and isinstance(value, list):
+        target[key] = [_nested(alternative) for alternative in value]
+        return
+    first, _, rest = key.partition(".")
+    inner = {rest: value} if rest else value
+    if isinstance(inner, dict) != isinstance(target.get(first, inner), dict):
+        raise InvalidPattern(f"'{first}' is both an object and a list of values")
+    if not isinstance(inner, dict):
+        target[first] = inner
+        return
+    child = target.setdefault(first, {})
+    for name, condition in inner.items():
+        _insert(child, name, condition)
 
 
 def _or_combinations(pattern: Any) -> int:

@@ -253,9 +253,6 @@ def test_invalid_patterns_and_targets_are_refused_when_they_are_made():
     assert error["Code"] == "InvalidEventPatternException"
     assert "contains" in error["Message"]
     name = rule({"source": ["s"]})
-    transformed = {"Id": "1", "Arn": queue()[1], "InputTransformer": {"InputTemplate": '"x"'}}
-    error = refused(eventbridge.put_targets, Rule=name, Targets=[transformed])
-    assert "does not support InputTransformer" in error["Message"]
     elsewhere = {"Id": "1", "Arn": arn("states", "stateMachine:x")}
     error = refused(eventbridge.put_targets, Rule=name, Targets=[elsewhere])
     assert "does not support arn:aws:states" in error["Message"]
