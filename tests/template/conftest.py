@@ -64,6 +64,10 @@ class Deployment:
                 return str(self._resolve(left)) == str(self._resolve(right))
             case {"Fn::Not": [negated]}:
                 return not self._resolve(negated)
+            case {"Fn::And": conditions}:
+                return all(self._resolve(condition) for condition in conditions)
+            case {"Condition": str(condition)} if len(node) == 1:
+                return self._holds(condition)
             case dict():
                 resolved = {key: self._resolve(value) for key, value in node.items()}
                 return {key: value for key, value in resolved.items() if value is not NO_VALUE}

@@ -254,7 +254,7 @@ def test_nobody_but_the_functions_may_write_to_the_bus_and_the_topic(
     deployment, function_roles, statements, action
 ):
     (bus_policy,) = deployment.of_type("AWS::Events::EventBusPolicy").values()
-    (topic_policy,) = deployment.of_type("AWS::SNS::TopicPolicy").values()
+    topic_policy = deployment.resources["NotificationTopicPolicy"]
     documents = {
         "events:PutEvents": [bus_policy["Properties"]["Statement"]],
         "sns:Publish": topic_policy["Properties"]["PolicyDocument"]["Statement"],
@@ -289,11 +289,13 @@ def test_no_resource_policy_lets_in_another_account(deployment):
 
 
 @pytest.mark.parametrize("resource_type", ["AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"])
-def test_topic_and_queue_are_reached_over_tls_only(deployment, resource_type):
-    (policy,) = deployment.of_type(resource_type).values()
-    assert any(
-        statement["Effect"] == "Deny"
-        and statement["Principal"] == "*"
-        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-    )
+def test_topics_and_queues_are_reached_over_tls_only(deployment, resource_type):
+    policies = deployment.of_type(resource_type)
+    assert policies
+    for name, policy in policies.items():
+        assert any(
+            statement["Effect"] == "Deny"
+            and statement["Principal"] == "*"
+            and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        ), name

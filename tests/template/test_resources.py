@@ -34,14 +34,16 @@ KEY_PROPERTY = {
     "AWS::SNS::Topic": ("KmsMasterKeyId",),
     "AWS::SQS::Queue": ("KmsMasterKeyId",),
 }
+WITHOUT_KEY = {"AlarmTopic"}
+"""What must still work when the key does not."""
 OWN_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f0e0d0c-0b0a-0908-0706-050403020100"
 
 
 def keys(deployment) -> set[str]:
     """The keys that encrypt the data of a deployment."""
     found = set()
-    for resource in deployment.resources.values():
-        if path := KEY_PROPERTY.get(resource["Type"]):
+    for name, resource in deployment.resources.items():
+        if (path := KEY_PROPERTY.get(resource["Type"])) and name not in WITHOUT_KEY:
             value = resource["Properties"]
             for step in path:
                 value = value[step]
@@ -113,6 +115,14 @@ def test_what_a_user_has_already_or_does_not_want_is_left_out(deploy):
     assert not deploy(CreateConfigRules="false").of_type("AWS::Config::ConfigRule")
     assert not deploy().of_type("AWS::SNS::Subscription")
     assert deploy(NotificationEmail="ops@example.com").of_type("AWS::SNS::Subscription")
+
+
+def test_alarms_and_dashboard_cost_nothing_when_they_are_not_wanted(deploy):
+    bare = deploy(CreateAlarms="false", CreateDashboard="false", NotificationEmail="ops@example.com")
+    assert not bare.of_type("AWS::CloudWatch::Alarm")
+    assert not bare.of_type("AWS::CloudWatch::Dashboard")
+    assert bare.of_type("AWS::SNS::Topic").keys() == {"NotificationTopic"}
+    assert bare.of_type("AWS::SNS::Subscription").keys() == {"EmailSubscription"}
 
 
 def test_the_config_rules_look_for_ssh_and_rdp(deploy):

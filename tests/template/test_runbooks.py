@@ -62,7 +62,7 @@ def calls(runbook: dict[str, Any]) -> set[str]:
 
 
 def calls_of_script(script: str) -> set[str]:
-    """The IAM actions of the calls of boto3 in a script, whose clients stand in variables of their own."""
+    """The IAM actions of a script: every method that it names of a client that stands in a variable."""
     tree = ast.parse(script)
     services = {}
     for node in ast.walk(tree):
@@ -78,12 +78,12 @@ def calls_of_script(script: str) -> set[str]:
     mentions = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "boto3"]
     assert len(mentions) == len(services), f'the test knows `name = boto3.client("service")` only:\n{script}'
     return {
-        action_of(services[node.func.value.id], operation(services[node.func.value.id], node.func.attr))
+        action_of(services[node.value.id], operation(services[node.value.id], node.attr))
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id in services
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in services
+        and node.attr != "exceptions"
     }
 
 
