@@ -17,6 +17,7 @@ from localcloud.events.bus import publish
 from localcloud.events.envelope import wrap
 from localcloud.functions.instance import Outcome
 from localcloud.functions.pool import Throttled, run
+from localcloud.permissions.on_behalf import may_hand_over
 from localcloud.settings import ACCOUNT_ID, REGION, settings
 from localcloud.targets import send, service_of
 
@@ -77,7 +78,7 @@ class AsynchronousInvocation:
     ) -> None:
         kind = "Success" if condition == "Success" else "Failure"
         destination = config.get("DestinationConfig", {}).get(f"On{kind}", {}).get("Destination")
-        if not destination:
+        if not destination or not may_hand_over(function, destination):
             return
         document = self._document(function, condition, outcome)
         if service_of(destination) == "event-bus":

@@ -12,6 +12,7 @@ from localcloud import clock, journal
 from localcloud.background import Stopped
 from localcloud.functions.environment import binary_of
 from localcloud.functions.instance import Instance, Outcome
+from localcloud.permissions.on_behalf import begin_logs_and_traces
 from localcloud.settings import settings
 
 
@@ -74,6 +75,7 @@ class Pool:
             return None
 
     def _start(self, function: LambdaFunction) -> Instance:
+        begin_logs_and_traces(function)
         instance = Instance(function)
         with self._changed:
             self._busy[self._busy.index(None)] = instance

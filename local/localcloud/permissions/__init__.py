@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 
-from localcloud import calls, journal
+from localcloud import calls
 from localcloud.calls import Authorization, Call
 from localcloud.permissions import seen
 from localcloud.permissions.actions import checks_of
 from localcloud.permissions.actions.operation import Place
-from localcloud.permissions.decisions import decide_for_role
 from localcloud.permissions.policies import Check
-from localcloud.permissions.roles import StackRole, role_of_arn, role_of_session
+from localcloud.permissions.roles import role_of_session
+from localcloud.permissions.verdicts import denial
 
 
 def install() -> None:
@@ -35,34 +35,10 @@ def authorize(call: Call) -> Authorization:
     operation = f"{call.service}:{call.operation}"
     try:
         checks = checks_of(call.service, call.operation, call.parameters, place)
-        return Authorization(_fields(checks), _denial(role, checks, operation, place))
+        return Authorization(_fields(checks), denial(role, checks, operation, call.region))
     except Exception as error:
         seen.note_unjudged(role, operation, error)
         raise
-
-
-def allows(role_arn: str, checks: list[Check], operation: str, region: str) -> bool:
-    """Say whether a role allows what a service does under it without a call of its own, such as writing logs.
-
-    `operation` says what that is. A refusal is in the journal.
-    """
-    role = role_of_arn(role_arn, "service")
-    if role is None:
-        return True
-    denial = _denial(role, checks, operation, Place(region))
-    if denial:
-        journal.record("denied", operation=operation, message=denial)
-    return denial is None
-
-
-def _denial(role: StackRole, checks: list[Check], operation: str, place: Place) -> str | None:
-    """Return why the role may not, if it may not."""
-    for check in checks:
-        decision = decide_for_role(role, check, place.region)
-        seen.note(role, operation, decision)
-        if decision.denial:
-            return decision.denial
-    return None
 
 
 def _fields(checks: list[Check]) -> dict[str, object]:

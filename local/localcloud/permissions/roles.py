@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from moto.cloudformation.models import cloudformation_backends
 from moto.iam.models import Role, iam_backends
@@ -45,24 +44,25 @@ def role_of_arn(arn: str, session: str) -> StackRole | None:
 
 
 def _stack_role(role: Role | None, session: str, principal: str) -> StackRole | None:
-    stack = _stack_of(role) if role else None
-    if role is None or stack is None:
+    place = _place_of(role) if role else None
+    if role is None or place is None:
         return None
-    policies = dict(_policies(role))
-    return StackRole(stack, role.logical_resource_id, role.arn, session, principal, policies)
+    stack, logical_id = place
+    return StackRole(stack, logical_id, role.arn, session, principal, dict(_policies(role)))
 
 
-def _stack_of(role: Role) -> str | None:
-    """CloudFormation writes the logical id onto what it creates."""
-    logical_id = getattr(role, "logical_resource_id", None)
-    if logical_id is None:
-        return None
-    stacks = cloudformation_backends[ACCOUNT_ID][REGION].stacks.values()
-    return next((stack.name for stack in stacks if _is_in(role, logical_id, stack)), None)
-
-
-def _is_in(role: Role, logical_id: str, stack: Any) -> bool:
-    return stack.resource_map._parsed_resources.get(logical_id) is role
+def _place_of(role: Role) -> tuple[str, str] | None:
+    """Return the stack that has created the role, and the role's logical id in it."""
+    backend = cloudformation_backends[ACCOUNT_ID][REGION]
+    for stack in backend.stacks.values():
+        for logical_id, resource in stack.resource_map._parsed_resources.items():
+            if resource is role:
+                return stack.name, logical_id
+    for stack in getattr(vars(backend).get("local_stacks"), "stacks", ()):
+        for resource in stack.resources.values():
+            if resource.type == "AWS::IAM::Role" and resource.physical_id == role.name:
+                return stack.name, resource.logical_id
+    return None
 
 
 def _policies(role: Role) -> Iterator[tuple[str, str]]:

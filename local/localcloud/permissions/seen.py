@@ -39,7 +39,7 @@ class Seen:
     operation: str
     """What needed the action: `dynamodb:TransactWriteItems`."""
     by: str
-    """Who did it: a function by its package, or a runbook."""
+    """Who did it: a function by its package, a runbook, or a schedule."""
     step: str
     """The runbook's step; empty for a function."""
     allowed_by: tuple[tuple[str, str, int], ...]
@@ -74,7 +74,7 @@ def read(file: Path) -> Iterator[Seen]:
 
 
 def _doer(role: StackRole) -> tuple[str, str]:
-    """Return the function's package, or the runbook and its step."""
+    """Return the function's package, or the runbook and its step, or the session's own name."""
     execution_id = role.session.removeprefix("Automation-")
     if execution_id != role.session:
         execution = executions_of(ssm_backends[ACCOUNT_ID][REGION]).get(execution_id)
@@ -83,7 +83,7 @@ def _doer(role: StackRole) -> tuple[str, str]:
     for function in lambda_backends[ACCOUNT_ID][REGION].list_functions():
         if function.role == role.arn:
             return str(function.code.get("S3Key", function.function_name)), ""
-    return role.session, ""
+    return role.session.removeprefix(f"{role.stack}-"), ""
 
 
 def _write(thing: Seen) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.permissions.actions import config, dynamodb, ec2, events, kms, s3, sns, sqs, ssm
+from moto.core.responses import boto3_service_name
+
+from localcloud.permissions.actions import awslambda, config, dynamodb, ec2, events, kms, s3, sns, sqs, ssm
 from localcloud.permissions.actions.operation import Place, Requirements
 from localcloud.permissions.policies import Check
 
 OPERATIONS: dict[tuple[str, str], Requirements] = {
-    (module.__name__.rpartition(".")[2], operation): requirements
-    for module in (config, dynamodb, ec2, events, kms, s3, sns, sqs, ssm)
+    (boto3_service_name.get(name, name), operation): requirements
+    for module in (awslambda, config, dynamodb, ec2, events, kms, s3, sns, sqs, ssm)
+    for name in [module.__name__.rpartition(".")[2]]
     for operation, requirements in module.OPERATIONS.items()
 }
 """By boto3's name of the service and the name of the operation."""

@@ -13,7 +13,11 @@ from localcloud.settings import ACCOUNT_ID
 
 
 def _publish(request: Request, place: Place) -> Iterator[Check]:
-    arn = request.get("TopicArn") or request["TargetArn"]
+    yield from publishing(request.get("TopicArn") or request["TargetArn"], place)
+
+
+def publishing(arn: str, place: Place) -> Iterator[Check]:
+    """Yield what publishing to the topic needs."""
     yield Check.of("sns:Publish", arn)
     topic = sns_backends[ACCOUNT_ID][place.region].topics.get(arn)
     key = topic.kms_master_key_id if topic else None
