@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from fnmatch import fnmatchcase
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -125,14 +127,63 @@ def test_alarms_and_dashboard_cost_nothing_when_they_are_not_wanted(deploy):
     assert bare.of_type("AWS::SNS::Subscription").keys() == {"EmailSubscription"}
 
 
-def test_the_config_rules_look_for_ssh_and_rdp(deploy):
-    rules = [rule["Properties"] for rule in deploy().of_type("AWS::Config::ConfigRule").values()]
-    ssh, rdp = sorted(rules, key=lambda rule: rule["Source"]["SourceIdentifier"])
-    assert ssh["Source"]["SourceIdentifier"] == "INCOMING_SSH_DISABLED"
-    assert "restricted-ssh" in ssh["ConfigRuleName"]
-    assert rdp["Source"]["SourceIdentifier"] == "RESTRICTED_INCOMING_TRAFFIC"
-    assert rdp["InputParameters"].keys() == {f"blockedPort{number}" for number in range(1, 6)}
-    assert set(rdp["InputParameters"].values()) == {"3389"}
+CONFIG_RULES = {
+    "RestrictedSshRule": ("INCOMING_SSH_DISABLED", "restricted-ssh", "close-admin-ports"),
+    "RestrictedRdpRule": ("RESTRICTED_INCOMING_TRAFFIC", "restricted-rdp", "close-admin-ports"),
+    "BucketPublicAccessRule": (
+        "S3_BUCKET_LEVEL_PUBLIC_ACCESS_PROHIBITED",
+        "s3-bucket-level-public-access-prohibited",
+        "block-public-bucket",
+    ),
+    "VolumeEncryptionByDefaultRule": (
+        "EC2_EBS_ENCRYPTION_BY_DEFAULT",
+        "ec2-ebs-encryption-by-default",
+        "encrypt-volumes-by-default",
+    ),
+    "KeyRotationRule": (
+        "CMK_BACKING_KEY_ROTATION_ENABLED",
+        "cmk-backing-key-rotation-enabled",
+        "rotate-kms-key",
+    ),
+}
+"""The identifier of AWS's rule, the name it has here, and the route that answers it."""
+
+
+@pytest.fixture(scope="session")
+def managed_rules() -> dict[str, dict[str, str]]:
+    """AWS's own rules by their identifiers, as moto knows them."""
+    packed = (resources.files("moto.config") / "resources/aws_managed_rules.json.gz").read_bytes()
+    return json.loads(gzip.decompress(packed))["ManagedRules"]
+
+
+def test_the_config_rules_are_rules_of_aws_that_a_route_answers(deploy, managed_rules):
+    rules = deploy(Environment="prod").of_type("AWS::Config::ConfigRule")
+    assert rules.keys() == CONFIG_RULES.keys()
+    for logical_id, (identifier, name, route) in CONFIG_RULES.items():
+        rule = rules[logical_id]["Properties"]
+        assert rule["Source"] == {"Owner": "AWS", "SourceIdentifier": identifier}
+        assert identifier in managed_rules
+        assert rule["ConfigRuleName"] == f"mend-prod-{name}"
+        assert routes_for(rule["ConfigRuleName"]) == [route]
+
+
+def test_every_route_has_a_config_rule(deploy):
+    routes = yaml.safe_load((ROOT / "policy/config.yaml").read_text())
+    assert {route["name"] for route in routes} == {route for _, _, route in CONFIG_RULES.values()}
+
+
+def test_config_rules_look_when_aws_lets_them(deploy, managed_rules):
+    for name, rule in deploy().of_type("AWS::Config::ConfigRule").items():
+        trigger = managed_rules[rule["Properties"]["Source"]["SourceIdentifier"]]["Trigger type"]
+        assert ("MaximumExecutionFrequency" in rule["Properties"]) == (trigger == "Periodic"), name
+        if "Scope" in rule["Properties"]:
+            assert "Configuration changes" in trigger, name
+
+
+def test_the_rule_for_rdp_looks_at_no_other_port(deploy):
+    rule = deploy().resources["RestrictedRdpRule"]["Properties"]
+    assert rule["InputParameters"].keys() == {f"blockedPort{number}" for number in range(1, 6)}
+    assert set(rule["InputParameters"].values()) == {"3389"}
 
 
 def routes_for(rule_name: str) -> list[str]:
@@ -143,17 +194,6 @@ def routes_for(rule_name: str) -> list[str]:
         for route in routes
         if any(fnmatchcase(rule_name, glob) for glob in route["takes"]["config-rules"])
     ]
-
-
-def test_what_the_config_rules_report_is_answered(deploy):
-    rules = deploy(Environment="prod").of_type("AWS::Config::ConfigRule")
-    names = {name: rule["Properties"]["ConfigRuleName"] for name, rule in rules.items()}
-    assert names == {
-        "RestrictedSshRule": "mend-prod-restricted-ssh",
-        "RestrictedRdpRule": "mend-prod-restricted-rdp",
-    }
-    for name in names.values():
-        assert routes_for(name) == ["close-admin-ports"]
 
 
 @pytest.mark.parametrize(
