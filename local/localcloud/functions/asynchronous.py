@@ -17,7 +17,6 @@ from localcloud.events.bus import publish
 from localcloud.events.envelope import wrap
 from localcloud.functions.instance import Outcome
 from localcloud.functions.pool import Throttled, run
-from localcloud.permissions.on_behalf import may_hand_over
 from localcloud.settings import ACCOUNT_ID, REGION, settings
 from localcloud.targets import send, service_of
 
@@ -76,6 +75,8 @@ class AsynchronousInvocation:
     def _conclude(
         self, function: LambdaFunction, config: dict[str, Any], condition: str, outcome: Outcome | None
     ) -> None:
+        from localcloud.permissions.on_behalf import may_hand_over
+
         kind = "Success" if condition == "Success" else "Failure"
         destination = config.get("DestinationConfig", {}).get(f"On{kind}", {}).get("Destination")
         if not destination or not may_hand_over(function, destination):

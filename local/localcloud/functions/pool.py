@@ -12,7 +12,6 @@ from localcloud import clock, journal
 from localcloud.background import Stopped
 from localcloud.functions.environment import binary_of
 from localcloud.functions.instance import Instance, Outcome
-from localcloud.permissions.on_behalf import begin_logs_and_traces
 from localcloud.settings import settings
 
 
@@ -75,6 +74,8 @@ class Pool:
             return None
 
     def _start(self, function: LambdaFunction) -> Instance:
+        from localcloud.permissions.on_behalf import begin_logs_and_traces
+
         begin_logs_and_traces(function)
         instance = Instance(function)
         with self._changed:
