@@ -6,11 +6,10 @@
 //! an attempt's outcome is heard once.
 
 mod event;
-mod report;
 
-use mend_responder::{Answer, CallError};
+use mend_responder::world::Automation;
+use mend_responder::{Answer, CallError, NoReport, report};
 use mend_runtime::{HandlerError, Hands};
-use report::NoReport;
 use serde_json::Value;
 
 /// Answers one event.
@@ -19,13 +18,17 @@ pub async fn handle(payload: Value, hands: Hands<'_>) -> Result<Answer, HandlerE
         Ok(execution) => execution,
         Err(decision) => return Ok(decision.into()),
     };
-    let said = hands.aws.execution(&execution).await?;
-    match report::report(&execution, &said, hands.now) {
+    let attempted = || format!("read the outcome of the execution {execution}");
+    let said = hands.aws.execution(&execution).await?.ok_or_else(|| {
+        CallError::lasting(
+            attempted(),
+            "check that it exists in this account and Region",
+            "there is no such execution",
+        )
+    })?;
+    match report(&execution, &said, hands.now) {
         Ok(report) => Ok(hands.responder.outcome(report).await?),
         Err(NoReport::NotOurs(decision)) => Ok(decision.into()),
-        Err(NoReport::NotYet) => Err(CallError::retryable(
-            format!("read the outcome of the execution {execution}"),
-            "it has not ended yet",
-        ))?,
+        Err(NoReport::NotYet) => Err(CallError::retryable(attempted(), "it has not ended yet"))?,
     }
 }

@@ -1,6 +1,7 @@
 //! The responder's world on AWS. Here, and nowhere above, are the SDK's types.
 
 mod automation;
+mod configuration;
 mod event_bus;
 mod failure;
 mod ledger;
@@ -19,11 +20,11 @@ use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 use mend_responder::world::Clock;
 
-pub use automation::Execution;
-
 /// The clients that every function needs.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    /// For what AWS Config finds.
+    pub config: aws_sdk_config::Client,
     /// For the ledger.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// For Mend's bus.

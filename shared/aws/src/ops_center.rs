@@ -3,12 +3,20 @@
 use std::collections::HashMap;
 
 use aws_sdk_ssm::operation::create_ops_item::CreateOpsItemError;
+use aws_sdk_ssm::operation::get_ops_item::GetOpsItemError;
 use aws_sdk_ssm::operation::update_ops_item::UpdateOpsItemError;
-use aws_sdk_ssm::types::{OpsItemDataType, OpsItemDataValue, OpsItemStatus as SdkStatus, Tag};
+use aws_sdk_ssm::primitives::DateTime;
+use aws_sdk_ssm::types::{
+    OpsItemDataType, OpsItemDataValue, OpsItemFilter, OpsItemFilterKey, OpsItemFilterOperator,
+    OpsItemStatus as SdkStatus, Tag,
+};
+use mend_core::account::PrincipalArn;
 use mend_core::automation::OpsItemId;
+use mend_core::identity::IncidentId;
 use mend_core::report::{OperationalValue, OpsItemContent, OpsItemStatus};
+use mend_core::time::Timestamp;
 use mend_responder::CallError;
-use mend_responder::world::OpsCenter;
+use mend_responder::world::{OpsCenter, OpsItemSeen};
 use thiserror::Error;
 
 use crate::Aws;
@@ -16,6 +24,9 @@ use crate::failure::failure;
 
 /// The dedup string decides at creation which OpsItem it is, and cannot be changed afterwards.
 const DEDUP: &str = "/aws/dedup";
+
+/// The source of all of Mend's OpsItems.
+const SOURCE: &str = "Mend";
 
 /// An answer without the id that it should carry.
 #[derive(Debug, Error)]
@@ -30,7 +41,7 @@ impl<C> OpsCenter for Aws<C> {
             .clients
             .ssm
             .create_ops_item()
-            .source("Mend")
+            .source(SOURCE)
             .title(&content.title)
             .description(&content.description)
             .severity(content.severity.ops_center())
@@ -53,12 +64,17 @@ impl<C> OpsCenter for Aws<C> {
         let id = id.and_then(|id| OpsItemId::new(id).ok());
         let id = id.ok_or_else(|| CallError::lasting(attempted(), REMEDY, NoId))?;
         if !is_in_step {
-            self.update(&id, content).await?;
+            self.update(&id, content, true).await?;
         }
         Ok(id)
     }
 
-    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<bool, CallError> {
+    async fn update(
+        &self,
+        id: &OpsItemId,
+        content: &OpsItemContent,
+        sets_status: bool,
+    ) -> Result<bool, CallError> {
         let answer = self
             .clients
             .ssm
@@ -68,11 +84,11 @@ impl<C> OpsCenter for Aws<C> {
             .description(&content.description)
             .severity(content.severity.ops_center())
             .category(content.category.to_string())
-            .status(match content.status {
+            .set_status(sets_status.then(|| match content.status {
                 OpsItemStatus::Open => SdkStatus::Open,
                 OpsItemStatus::InProgress => SdkStatus::InProgress,
                 OpsItemStatus::Resolved => SdkStatus::Resolved,
-            })
+            }))
             .set_operational_data(Some(data(content, |key| key != DEDUP)))
             .send()
             .await;
@@ -86,6 +102,73 @@ impl<C> OpsCenter for Aws<C> {
             Err(error) => Err(failure(format!("update the OpsItem {id}"), REMEDY, error)),
         }
     }
+
+    async fn changed_since(&self, since: Timestamp) -> Result<Vec<OpsItemSeen>, CallError> {
+        let attempted = || format!("list the OpsItems that have changed since {since}");
+        let filter = |key, operator, value: String| {
+            OpsItemFilter::builder().key(key).operator(operator).values(value).build()
+        };
+        let filters = [
+            filter(OpsItemFilterKey::Source, OpsItemFilterOperator::Equal, SOURCE.to_owned()),
+            filter(OpsItemFilterKey::LastModifiedTime, OpsItemFilterOperator::GreaterThan, since.to_string()),
+        ];
+        let mut seen = Vec::new();
+        let mut request = self.clients.ssm.describe_ops_items();
+        for filter in filters {
+            request =
+                request.ops_item_filters(filter.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?);
+        }
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failure(attempted(), REMEDY, error))?;
+            seen.extend(page.ops_item_summaries().iter().filter_map(|summary| {
+                seen_as(
+                    summary.ops_item_id(),
+                    summary.operational_data(),
+                    summary.status(),
+                    summary.last_modified_by(),
+                    summary.last_modified_time(),
+                )
+            }));
+        }
+        Ok(seen)
+    }
+}
+
+impl<C> Aws<C> {
+    /// Of which incident an OpsItem is. `None`: it is gone, or none of Mend's.
+    pub async fn incident_of(&self, id: &OpsItemId) -> Result<Option<IncidentId>, CallError> {
+        match self.clients.ssm.get_ops_item().ops_item_id(id.as_str()).send().await {
+            Ok(answer) => Ok(answer.ops_item.and_then(|item| incident(item.operational_data()))),
+            Err(error)
+                if error.as_service_error().is_some_and(GetOpsItemError::is_ops_item_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(failure(format!("read the OpsItem {id}"), REMEDY, error)),
+        }
+    }
+}
+
+fn incident(data: Option<&HashMap<String, OpsItemDataValue>>) -> Option<IncidentId> {
+    data?.get("mend/incident")?.value()?.parse().ok()
+}
+
+/// One of Mend's OpsItems, if it is one.
+fn seen_as(
+    id: Option<&str>,
+    data: Option<&HashMap<String, OpsItemDataValue>>,
+    status: Option<&SdkStatus>,
+    by: Option<&str>,
+    at: Option<&DateTime>,
+) -> Option<OpsItemSeen> {
+    Some(OpsItemSeen {
+        id: OpsItemId::new(id?).ok()?,
+        incident: incident(data)?,
+        is_resolved: *status? == SdkStatus::Resolved,
+        by: by.and_then(|by| PrincipalArn::new(by).ok()),
+        changed_at: Timestamp::from_milliseconds(at?.to_millis().ok()?),
+    })
 }
 
 fn data(content: &OpsItemContent, wanted: impl Fn(&str) -> bool) -> HashMap<String, OpsItemDataValue> {

@@ -36,6 +36,24 @@ const fn is_partition(text: &[u8]) -> bool {
     consists_of(text, b"-", 3, 16)
 }
 
+text_type! {
+    /// The ARN of whoever made a call.
+    PrincipalArn, "a principal's ARN", "like arn:aws:iam::111122223333:user/lee", is_principal_arn
+}
+
+const fn is_principal_arn(text: &[u8]) -> bool {
+    matches!(text, [b'a', b'r', b'n', b':', b'a', b'w', b's', ..]) && consists_of(text, b":/-_+=,.@", 20, 512)
+}
+
+impl PrincipalArn {
+    /// The session's name, if a role is assumed. Lambda names the session like the function.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        let (_, role_and_session) = self.as_str().split_once(":assumed-role/")?;
+        role_and_session.rsplit_once('/').map(|(_, session)| session)
+    }
+}
+
 impl Partition {
     /// The host of the AWS console in this partition.
     #[must_use]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::account::{AccountId, Region};
+use crate::account::{AccountId, PrincipalArn, Region};
 use crate::automation::RunbookName;
 use crate::identity::{AttemptNumber, IncidentId};
 use crate::mode::{Environment, Mode};
@@ -128,6 +128,18 @@ pub enum Reason {
     AwaitsPerson,
     /// The request for approval is withdrawn.
     RequestWithdrawn,
+    /// A person resolved the OpsItem.
+    PersonClosed(Option<PrincipalArn>),
+    /// A person reopened the OpsItem.
+    PersonReopened(Option<PrincipalArn>),
+    /// Mend itself changed the OpsItem.
+    OwnChange,
+    /// The OpsItem's new status is none that a person gives to a problem.
+    OtherStatus,
+    /// The OpsItem carries no incident of Mend.
+    NotAnIncident,
+    /// The event is a replay, or too old to be a person's word of today.
+    NotLive,
     /// The runbook proved the repair.
     Remediated,
     /// The runbook found nothing to repair.
@@ -211,6 +223,12 @@ impl fmt::Display for Reason {
             }
             Self::AwaitsPerson => f.write_str("the incident waits for a person already"),
             Self::RequestWithdrawn => f.write_str("the request for approval is withdrawn"),
+            Self::PersonClosed(by) => write!(f, "{} resolved the OpsItem", person(by.as_ref())),
+            Self::PersonReopened(by) => write!(f, "{} reopened the OpsItem", person(by.as_ref())),
+            Self::OwnChange => f.write_str("Mend changed the OpsItem itself"),
+            Self::OtherStatus => f.write_str("the OpsItem's status says nothing about whether it is over"),
+            Self::NotAnIncident => f.write_str("the OpsItem carries no incident of Mend"),
+            Self::NotLive => f.write_str("the event is a replay or older than a day"),
             Self::Remediated => f.write_str("the runbook repaired it and proved it"),
             Self::AlreadyCompliant => f.write_str("the runbook found nothing to repair"),
             Self::Contradicted(cause) => {
@@ -246,6 +264,10 @@ impl fmt::Display for Reason {
             Self::Resumed => f.write_str("what an earlier invocation left undone is carried on"),
         }
     }
+}
+
+fn person(by: Option<&PrincipalArn>) -> &str {
+    by.map_or("a person", PrincipalArn::as_str)
 }
 
 impl Serialize for Reason {

@@ -22,14 +22,19 @@ const fn is_config_rule_name(text: &[u8]) -> bool {
 pub enum Cause {
     /// A rule of AWS Config.
     ConfigRule(ConfigRuleName),
+    /// A person, by what they do with the OpsItem.
+    Person,
 }
 
+const PERSON: &str = "person";
+
 impl Cause {
-    /// `config-rule/<name>`: the key of the cause, for machines.
+    /// `config-rule/<name>` or `person`: the key of the cause, for machines.
     #[must_use]
     pub fn key(&self) -> String {
         match self {
             Self::ConfigRule(name) => format!("config-rule/{name}"),
+            Self::Person => PERSON.to_owned(),
         }
     }
 }
@@ -39,6 +44,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ConfigRule(name) => write!(f, "Config rule {name}"),
+            Self::Person => f.write_str("the person who reopened the OpsItem"),
         }
     }
 }
@@ -50,7 +56,8 @@ impl FromStr for Cause {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some(("config-rule", name)) => ConfigRuleName::new(name).map(Self::ConfigRule),
-            _ => Err(InvalidText { kind: "a cause", rule: "config-rule/<name>" }),
+            None if text == PERSON => Ok(Self::Person),
+            _ => Err(InvalidText { kind: "a cause", rule: "config-rule/<name> or person" }),
         }
     }
 }

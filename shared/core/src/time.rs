@@ -53,6 +53,13 @@ impl Timestamp {
         Self::from_milliseconds(self.0.saturating_add(milliseconds))
     }
 
+    /// The time that much earlier.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_milliseconds(self.0.saturating_sub(milliseconds))
+    }
+
     /// How long after `earlier` this is; nothing when it is not after.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -5,9 +5,13 @@
 
 mod answer;
 mod error;
+mod execution;
+mod reconcile;
 mod respond;
 pub mod world;
 
 pub use answer::Answer;
 pub use error::{CallError, FinalError, ResponseError, RetryableError, chain};
+pub use execution::{Execution, NoReport, report};
+pub use reconcile::{Limits, Reconciled};
 pub use respond::{Invocation, Responder, Stack};

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use mend_core::account::PrincipalArn;
 use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, RunbookName};
 use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{AttemptReport, Incident, Plan};
+use mend_core::incident::{Attempt, AttemptReport, Incident, PersonsWord, Plan, State};
 use mend_core::policy::RouteName;
 use mend_core::report::{MendEvent, Notification, OpsItemContent};
-use mend_core::signal::Signal;
+use mend_core::resource::{Resource, ResourceId, ResourceType};
+use mend_core::signal::{CauseState, ConfigRuleName, Signal};
 use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 
 use crate::error::CallError;
+use crate::execution::Execution;
 
 /// Something to tell an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum News {
     Signal(Signal),
     /// How an attempt ended.
     Outcome(AttemptReport),
+    /// What a person says with the OpsItem.
+    Person(PersonsWord),
 }
 
 impl News {
@@ -31,6 +36,7 @@ impl News {
             Self::Signal(signal) => signal.cause.key(),
             // Whoever runs the runbook by hand under the same incident and attempt is another teller.
             Self::Outcome(report) => format!("{ATTEMPT}{}", report.execution),
+            Self::Person(word) => word.ops_item.to_string(),
         }
     }
 
@@ -40,6 +46,7 @@ impl News {
         match self {
             Self::Signal(signal) => ToldAt { at: signal.at, recorded_at: signal.recorded_at },
             Self::Outcome(report) => ToldAt { at: report.ended_at, recorded_at: report.ended_at },
+            Self::Person(word) => ToldAt { at: word.at, recorded_at: word.at },
         }
     }
 
@@ -48,7 +55,7 @@ impl News {
     pub const fn begins(&self) -> bool {
         match self {
             Self::Signal(_) => true,
-            Self::Outcome(_) => false,
+            Self::Outcome(_) | Self::Person(_) => false,
         }
     }
 }
@@ -95,6 +102,19 @@ impl Row {
     pub fn settled(&self) -> bool {
         let outbox_is_empty = self.incident.as_ref().is_none_or(|incident| incident.outbox.is_empty());
         self.lease.is_none() && self.inbox.is_empty() && outbox_is_empty
+    }
+
+    /// Whether somebody works on it.
+    #[must_use]
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.until > now)
+    }
+
+    /// Whether it may need something, if only in time: `reconcile` looks at such rows.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let over = self.incident.as_ref().is_none_or(|incident| matches!(incident.state, State::Resolved { .. }));
+        !self.settled() || !over
     }
 
     /// Forgets whose outcomes were heard. An outcome of a generation that is over is nobody's any more.
@@ -186,6 +206,58 @@ pub trait Ledger {
 
     /// Replaces the row.
     fn write(&self, write: &Write<'_>) -> impl Future<Output = Result<Written, CallError>>;
+
+    /// Claims the row without news, to carry on what is left in it.
+    fn resume(
+        &self,
+        fingerprint: &Fingerprint,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Claim, CallError>>;
+
+    /// Rows that may need something, a page at a time, in no order that means anything, and a little behind.
+    fn open_rows(&self, after: Option<&Fingerprint>) -> impl Future<Output = Result<OpenRows, CallError>>;
+
+    /// Begins a run of `reconcile`. `None`: another one is under way.
+    fn begin_run(&self, lease: &Lease, now: Timestamp)
+    -> impl Future<Output = Result<Option<LastRun>, CallError>>;
+
+    /// Ends the run that `holder` began.
+    fn end_run(&self, holder: &str, run: &LastRun) -> impl Future<Output = Result<(), CallError>>;
+}
+
+/// A page of rows.
+#[derive(Clone, Debug, Default)]
+pub struct OpenRows {
+    /// By fingerprint.
+    pub rows: Vec<(Fingerprint, Row)>,
+    /// Those that could not be understood.
+    pub not_understood: Vec<String>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<Fingerprint>,
+}
+
+/// What a run of `reconcile` leaves to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastRun {
+    /// Until when it heard what people did with OpsItems; none if there was no run yet.
+    pub people_heard_at: Option<Timestamp>,
+    /// Where the next goes on.
+    pub position: Position,
+}
+
+/// How far `reconcile` has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Position {
+    /// At the beginning.
+    #[default]
+    Start,
+    /// It looks at incidents, and has come to this one.
+    Incidents(Fingerprint),
+    /// It hears what people did with OpsItems.
+    People,
+    /// It asks Config about rules, and has come to this one.
+    Rules(ConfigRuleName),
 }
 
 /// `OpsCenter`.
@@ -193,8 +265,46 @@ pub trait OpsCenter {
     /// Creates the OpsItem, or finds the one that has the same dedup string.
     fn create(&self, content: &OpsItemContent) -> impl Future<Output = Result<OpsItemId, CallError>>;
 
-    /// Makes the OpsItem say what `content` says. `false`: there is no such OpsItem any more.
-    fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> impl Future<Output = Result<bool, CallError>>;
+    /// Makes the OpsItem say what `content` says, and sets its status if that is wanted. `false`: there is no
+    /// such OpsItem any more.
+    fn update(
+        &self,
+        id: &OpsItemId,
+        content: &OpsItemContent,
+        sets_status: bool,
+    ) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Mend's OpsItems that have changed since then.
+    fn changed_since(&self, since: Timestamp) -> impl Future<Output = Result<Vec<OpsItemSeen>, CallError>>;
+}
+
+/// An OpsItem as OpsCenter shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpsItemSeen {
+    /// Which.
+    pub id: OpsItemId,
+    /// Of which incident, by its own data.
+    pub incident: IncidentId,
+    /// Whether its status is `Resolved`.
+    pub is_resolved: bool,
+    /// Who changed it last, if that is known.
+    pub by: Option<PrincipalArn>,
+    /// When.
+    pub changed_at: Timestamp,
+}
+
+impl OpsItemSeen {
+    /// What its status says, as the word of a person.
+    #[must_use]
+    pub fn word(self) -> PersonsWord {
+        PersonsWord {
+            incident: self.incident,
+            ops_item: self.id,
+            state: if self.is_resolved { CauseState::Clear } else { CauseState::Violated },
+            by: self.by,
+            at: self.changed_at,
+        }
+    }
 }
 
 /// A start of a runbook.
@@ -217,6 +327,56 @@ pub trait Automation {
 
     /// Starts an execution. `None`: it has been started before, and its id is not known.
     fn start(&self, start: &Start<'_>) -> impl Future<Output = Result<Option<ExecutionId>, CallError>>;
+
+    /// Reads an execution. `None`: Automation knows none of that id; it forgets after 30 days.
+    fn execution(&self, id: &ExecutionId) -> impl Future<Output = Result<Option<Execution>, CallError>>;
+
+    /// Finds the execution that was started for an attempt, by its tags and parameters.
+    fn find(
+        &self,
+        incident: &IncidentId,
+        attempt: &Attempt,
+    ) -> impl Future<Output = Result<Option<ExecutionId>, CallError>>;
+}
+
+/// AWS Config, as far as `reconcile` asks it.
+pub trait Configuration {
+    /// The rules that find anything non-compliant now.
+    fn complaining_rules(&self) -> impl Future<Output = Result<Vec<ConfigRuleName>, CallError>>;
+
+    /// What a rule finds non-compliant, a page at a time.
+    fn complaints(
+        &self,
+        rule: &ConfigRuleName,
+        page: Option<String>,
+    ) -> impl Future<Output = Result<Complaints, CallError>>;
+
+    /// What the rules say about one resource.
+    fn evaluations(&self, resource: &Resource) -> impl Future<Output = Result<Vec<Evaluation>, CallError>>;
+}
+
+/// A page of what a rule finds non-compliant.
+#[derive(Clone, Debug, Default)]
+pub struct Complaints {
+    /// The evaluations.
+    pub evaluations: Vec<Evaluation>,
+    /// The token of the next page.
+    pub next: Option<String>,
+}
+
+/// What a rule says about a resource, as Config keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// Who says it.
+    pub rule: ConfigRuleName,
+    /// The resource's type.
+    pub kind: ResourceType,
+    /// The resource's id.
+    pub id: ResourceId,
+    /// What.
+    pub state: CauseState,
+    /// When, as events say it, too.
+    pub told_at: ToldAt,
 }
 
 /// Whom people listen to.
@@ -244,6 +404,6 @@ pub trait Clock {
 }
 
 /// All of it.
-pub trait World: Ledger + OpsCenter + Automation + Topic + EventBus + SwitchBoard + Clock {}
+pub trait World: Ledger + OpsCenter + Automation + Configuration + Topic + EventBus + SwitchBoard + Clock {}
 
-impl<W: Ledger + OpsCenter + Automation + Topic + EventBus + SwitchBoard + Clock> World for W {}
+impl<W: Ledger + OpsCenter + Automation + Configuration + Topic + EventBus + SwitchBoard + Clock> World for W {}

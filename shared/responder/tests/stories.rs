@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod reconcile;
 
 use account::{Account, Call, Fault, at, clear, deliver, deliver_as, deliver_until_answered, ended, violated};
 use mend_core::automation::ExecutionId;

@@ -16,6 +16,7 @@ const ALL_TRIES: Duration = Duration::from_secs(12);
 pub(crate) async fn clients() -> Clients {
     let config = configuration().await;
     Clients {
+        config: aws_sdk_config::Client::new(&config),
         dynamodb: aws_sdk_dynamodb::Client::new(&config),
         eventbridge: aws_sdk_eventbridge::Client::new(&config),
         sns: aws_sdk_sns::Client::new(&config),

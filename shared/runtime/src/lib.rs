@@ -4,21 +4,22 @@ mod clients;
 pub mod event;
 mod log;
 pub mod settings;
+mod tell;
 
 use std::fmt;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use mend_aws::Aws;
-use mend_core::decision::Verdict;
 use mend_core::time::Timestamp;
 use mend_responder::world::Clock;
-use mend_responder::{Answer, CallError, Invocation, Responder, ResponseError, chain};
+use mend_responder::{CallError, Invocation, Responder, ResponseError, chain};
 use serde_json::Value;
 use thiserror::Error;
-use tracing::{error, field, info, warn};
+use tracing::error;
 
 use event::MalformedEvent;
 use settings::Settings;
+pub use tell::Tell;
 
 /// Why an event was not answered. Lambda tries it twice more, then keeps it whole in the dead-letter queue.
 #[derive(Error)]
@@ -87,9 +88,10 @@ pub struct StartError {
 }
 
 /// Runs a function: reads its settings, makes its clients, and answers events until Lambda ends it.
-pub async fn run<H>(function: &'static str, handle: H) -> Result<(), StartError>
+pub async fn run<H, A>(function: &'static str, handle: H) -> Result<(), StartError>
 where
-    H: AsyncFn(Value, Hands<'_>) -> Result<Answer, HandlerError>,
+    H: AsyncFn(Value, Hands<'_>) -> Result<A, HandlerError>,
+    A: Tell,
 {
     let failed = |source: lambda_runtime::Error| StartError { function, source };
     let clients = clients::clients();
@@ -104,6 +106,7 @@ where
         error!(function_name = function, "{wrong}");
         failed(wrong.into())
     })?;
+    let metrics = tell::metrics(settings.names.environment).map_err(|error| failed(error.to_string().into()))?;
     let aws = Aws::new(clients.await, settings.names.clone());
     let answer = async |event: LambdaEvent<Value>| {
         let now = aws.now();
@@ -119,7 +122,8 @@ where
         };
         let correlation_id = event.payload.get("id").and_then(Value::as_str).map(str::to_owned);
         let answer = handle(event.payload, hands).await?;
-        tell(&answer, correlation_id.as_deref());
+        answer.tell(correlation_id.as_deref());
+        tell::flush(metrics);
         Ok::<_, HandlerError>(answer)
     };
     // On the heap: the handler's future is large, and there is one of it.
@@ -130,28 +134,4 @@ where
 fn deadline(milliseconds: u64, now: Timestamp, settings: &Settings) -> Timestamp {
     let deadline = Timestamp::from_milliseconds(i64::try_from(milliseconds).unwrap_or(i64::MAX));
     if deadline > now { deadline } else { now.plus(settings.timeout) }
-}
-
-/// One line for each event. Somebody should look at what was rejected: AWS sends no such events.
-fn tell(answer: &Answer, correlation_id: Option<&str>) {
-    macro_rules! line {
-        ($level:ident) => {
-            $level!(
-                correlation_id,
-                decision = %answer.decision,
-                incident.id = answer.incident,
-                opsitem.id = answer.ops_item.as_ref().map(field::display),
-                execution.id = answer.execution.as_ref().map(field::display),
-                "{}",
-                sentence(answer)
-            )
-        };
-    }
-    if answer.decision == Verdict::Reject { line!(warn) } else { line!(info) }
-}
-
-/// The answer as a person would say it, for the log.
-fn sentence(answer: &Answer) -> String {
-    let reasons: Vec<_> = answer.reasons.iter().map(ToString::to_string).collect();
-    format!("{}: {}", answer.decision, reasons.join("; "))
 }

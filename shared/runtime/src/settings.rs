@@ -21,6 +21,8 @@ pub struct Settings {
     pub names: Names,
     /// The function's time-out.
     pub timeout: Duration,
+    /// How many incidents a run of `reconcile` may open at most.
+    pub new_incidents_per_run: usize,
 }
 
 /// Everything that is wrong with the environment.
@@ -31,6 +33,8 @@ pub struct InvalidSettings(Vec<String>);
 /// The lease on an incident lasts the time-out and five seconds, and has to end before Lambda first
 /// retries an asynchronous invocation, after a minute.
 const LONGEST_TIMEOUT: u64 = 50;
+/// Unless the template says otherwise.
+const NEW_INCIDENTS_PER_RUN: usize = 20;
 
 impl Settings {
     /// Reads the settings through `lookup`, which is the process's environment or, in tests, a map.
@@ -47,6 +51,12 @@ impl Settings {
         let topic_arn = reader.text("MEND_TOPIC_ARN");
         let event_bus = reader.text("MEND_EVENT_BUS");
         let timeout = reader.parsed("MEND_TIMEOUT_SECONDS", timeout);
+        let new_incidents_per_run = match (reader.lookup)("MEND_NEW_INCIDENTS_PER_RUN") {
+            Some(text) => text.parse().map_err(|_| {
+                reader.wrong.push("MEND_NEW_INCIDENTS_PER_RUN must be a whole number".to_owned());
+            }),
+            None => Ok(NEW_INCIDENTS_PER_RUN),
+        };
         for route in policy.routes() {
             if roles.as_ref().is_some_and(|roles| !roles.contains_key(&route.role)) {
                 reader.wrong.push(format!(
@@ -65,6 +75,7 @@ impl Settings {
                 },
                 names: Names { table: table?, topic_arn: topic_arn?, event_bus: event_bus?, environment },
                 timeout: timeout?,
+                new_incidents_per_run: new_incidents_per_run.ok()?,
             })
         };
         match complete() {

@@ -6,6 +6,9 @@
 //! | `incident#<fingerprint>` | `generation#<number>` | a generation that has ended, as history |
 //! | `resource#<key>` | `hold` | the incident whose attempt works on the resource |
 //! | `execution#<id>` | `before-state` | what an execution found before its change |
+//! | `reconcile` | `run` | the lease of the run under way, and what the last one left |
+//!
+//! Rows that may need something carry `open`, the hash key of a sparse index that `reconcile` scans.
 
 mod conflict;
 mod stored;
@@ -13,8 +16,10 @@ mod stored;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
@@ -22,14 +27,16 @@ use aws_sdk_dynamodb::types::{
 use mend_core::identity::{Fingerprint, IncidentId, resource_key};
 use mend_core::incident::{AttemptReport, Incident, State};
 use mend_core::time::Timestamp;
-use mend_responder::CallError;
-use mend_responder::world::{Claim, Clock, Hold, Lease, Ledger, News, Row, Write, Written};
+use mend_responder::world::{Claim, Clock, Hold, LastRun, Lease, Ledger, News, OpenRows, Row, Write, Written};
+use mend_responder::{CallError, chain};
 use serde::Serialize;
 
 use crate::Aws;
 use crate::failure::failure;
 pub(crate) use conflict::TriesAgain;
-use stored::{NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow, stored_told_at};
+use stored::{
+    NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow, StoredRun, stored_told_at,
+};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -42,6 +49,10 @@ const KEEP_BEFORE_STATE: Duration = Duration::from_hours(365 * 24);
 
 const LEASE_IS_FREE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now)";
 const HOLD: &str = "hold";
+/// The index of rows that may need something, and its key.
+const OPEN: &str = "open";
+const RECONCILE: &str = "reconcile";
+const RUN: &str = "run";
 /// An earlier generation's hold is ours too: one write may end an attempt and begin the next generation's.
 const HOLD_IS_FREE_OR_OURS: &str = "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)";
 const SOMETHING_TO_DO: &str = "(attribute_not_exists(settled) OR settled = :false \
@@ -68,10 +79,13 @@ impl<C: Clock> Ledger for Aws<C> {
             .set_key(Some(row_key(fingerprint)))
             .update_expression(
                 "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
-                 lease_holder = :holder, lease_until = :until, settled = :false REMOVE expires_at ADD version :one",
+                 lease_holder = :holder, lease_until = :until, settled = :false, #open = :fingerprint \
+                 REMOVE expires_at ADD version :one",
             )
             .condition_expression(condition)
             .expression_attribute_names("#teller", news.teller())
+            .expression_attribute_names("#open", OPEN)
+            .expression_attribute_values(":fingerprint", AttributeValue::S(fingerprint.to_string()))
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
             .expression_attribute_values(":news", one(news, attempted)?)
             .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
@@ -84,22 +98,7 @@ impl<C: Clock> Ledger for Aws<C> {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match answer {
-            Ok(answer) => Ok(Claim::Mine(row(answer.attributes, attempted)?)),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let Some(old) = failed.item.clone() else { return Ok(Claim::Nothing) };
-                    let row = row(Some(old), attempted)?;
-                    Ok(match &row.lease {
-                        // This very claim got through before, and its answer was lost.
-                        Some(held) if held.holder == lease.holder => Claim::Mine(row),
-                        Some(held) if held.until > now => Claim::Busy(row),
-                        Some(_) | None => Claim::Known(row),
-                    })
-                }
-                _ => Err(failure(attempted(), REMEDY, error)),
-            },
-        }
+        claimed(answer, lease, now, attempted)
     }
 
     async fn append(
@@ -127,13 +126,7 @@ impl<C: Clock> Ledger for Aws<C> {
             .await;
         match answer {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_refused(&error) => Ok(false),
             Err(error) => Err(failure(attempted(), REMEDY, error)),
         }
     }
@@ -186,6 +179,149 @@ impl<C: Clock> Ledger for Aws<C> {
             },
         }
     }
+
+    async fn resume(&self, fingerprint: &Fingerprint, lease: &Lease, now: Timestamp) -> Result<Claim, CallError> {
+        let attempted = || format!("claim incident {fingerprint} in the ledger");
+        let answer = self
+            .clients
+            .dynamodb
+            .update_item()
+            .table_name(&self.names.table)
+            .set_key(Some(row_key(fingerprint)))
+            .update_expression(
+                "SET lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
+            )
+            .condition_expression(format!("attribute_exists(pk) AND {LEASE_IS_FREE}"))
+            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
+            .expression_attribute_values(":until", number(lease.until.milliseconds()))
+            .expression_attribute_values(":now", number(now.milliseconds()))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        claimed(answer, lease, now, attempted)
+    }
+
+    async fn open_rows(&self, after: Option<&Fingerprint>) -> Result<OpenRows, CallError> {
+        let page = self
+            .clients
+            .dynamodb
+            .scan()
+            .table_name(&self.names.table)
+            .index_name(OPEN)
+            .set_exclusive_start_key(after.map(|fingerprint| {
+                let mut key = row_key(fingerprint);
+                key.insert(OPEN.to_owned(), AttributeValue::S(fingerprint.to_string()));
+                key
+            }))
+            .send()
+            .await
+            .map_err(|error| failure("list the open incidents in the ledger".to_owned(), REMEDY, error))?;
+        let fingerprint = |item: &Item| {
+            let text = item.get(OPEN)?.as_s().ok()?;
+            Fingerprint::new(text.as_str()).ok()
+        };
+        let mut rows =
+            OpenRows { next: page.last_evaluated_key.as_ref().and_then(fingerprint), ..OpenRows::default() };
+        for item in page.items.unwrap_or_default() {
+            let Some(fingerprint) = fingerprint(&item) else { continue };
+            match row(Some(item), || format!("read incident {fingerprint} from the ledger")) {
+                Ok(row) => rows.rows.push((fingerprint, row)),
+                Err(error) => rows.not_understood.push(chain(&error)),
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn begin_run(&self, lease: &Lease, now: Timestamp) -> Result<Option<LastRun>, CallError> {
+        let attempted = || "begin a run of reconcile in the ledger".to_owned();
+        let answer = self
+            .clients
+            .dynamodb
+            .update_item()
+            .table_name(&self.names.table)
+            .set_key(Some(key(RECONCILE, RUN)))
+            .update_expression("SET lease_holder = :holder, lease_until = :until")
+            // The holder's own: this very call got through before, and its answer was lost.
+            .condition_expression(format!("{LEASE_IS_FREE} OR lease_holder = :holder"))
+            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
+            .expression_attribute_values(":until", number(lease.until.milliseconds()))
+            .expression_attribute_values(":now", number(now.milliseconds()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                let stored: Result<StoredRun, _> = serde_dynamo::from_item(answer.attributes.unwrap_or_default());
+                stored
+                    .map_err(NotUnderstood::from)
+                    .and_then(LastRun::try_from)
+                    .map(Some)
+                    .map_err(|error| CallError::lasting(attempted(), REPAIR_ROW, error))
+            }
+            Err(error) if is_refused(&error) => Ok(None),
+            Err(error) => Err(failure(attempted(), REMEDY, error)),
+        }
+    }
+
+    async fn end_run(&self, holder: &str, run: &LastRun) -> Result<(), CallError> {
+        let attempted = || "end the run of reconcile in the ledger".to_owned();
+        let stored = StoredRun::from(run);
+        let item: Item =
+            serde_dynamo::to_item(&stored).map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
+        let mut request = self
+            .clients
+            .dynamodb
+            .update_item()
+            .table_name(&self.names.table)
+            .set_key(Some(key(RECONCILE, RUN)))
+            .condition_expression("lease_holder = :holder")
+            .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
+        let mut assignments = Vec::new();
+        for (name, value) in item {
+            assignments.push(format!("{name} = :{name}"));
+            request = request.expression_attribute_values(format!(":{name}"), value);
+        }
+        assignments.sort();
+        let expression = format!("SET {} REMOVE lease_holder, lease_until", assignments.join(", "));
+        match request.update_expression(expression).send().await {
+            Ok(_) => Ok(()),
+            // It has ended: the answer was lost, or the lease ran out and another run began.
+            Err(error) if is_refused(&error) => Ok(()),
+            Err(error) => Err(failure(attempted(), REMEDY, error)),
+        }
+    }
+}
+
+fn is_refused(error: &SdkError<UpdateItemError, HttpResponse>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+/// What came of a claim.
+fn claimed(
+    answer: Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
+    lease: &Lease,
+    now: Timestamp,
+    attempted: impl Fn() -> String,
+) -> Result<Claim, CallError> {
+    match answer {
+        Ok(answer) => Ok(Claim::Mine(row(answer.attributes, attempted)?)),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let Some(old) = failed.item.clone() else { return Ok(Claim::Nothing) };
+                let row = row(Some(old), attempted)?;
+                Ok(match &row.lease {
+                    // This very claim got through before, and its answer was lost.
+                    Some(held) if held.holder == lease.holder => Claim::Mine(row),
+                    Some(held) if held.until > now => Claim::Busy(row),
+                    Some(_) | None => Claim::Known(row),
+                })
+            }
+            _ => Err(failure(attempted(), REMEDY, error)),
+        },
+    }
 }
 
 /// What a cancelled transaction says: the first item is the row, the second may be the hold.
@@ -229,6 +365,7 @@ impl<C: Clock> Aws<C> {
             sk: "current".to_owned(),
             version,
             expires_at: expires_at.map(Timestamp::seconds),
+            open: write.row.is_open().then(|| write.fingerprint.to_string()),
             ..StoredRow::from(write.row)
         };
         let put = self

@@ -4,20 +4,21 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU8, NonZeroU32};
 
-use mend_core::account::{AccountId, Region};
+use mend_core::account::{AccountId, PrincipalArn, Region};
 use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
 use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId, InvalidIdentity};
 use mend_core::incident::{
-    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome, Plan,
-    Resolution, State,
+    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome,
+    PersonsWord, Plan, Resolution, State,
 };
 use mend_core::mode::NotOneOf;
 use mend_core::policy::{Problem, RouteName};
+use mend_core::report::OpsItemStatus;
 use mend_core::resource::{Resource, ResourceId, ResourceType};
-use mend_core::signal::{CauseState, Freshness, Signal};
+use mend_core::signal::{CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::text::InvalidText;
 use mend_core::time::{InvalidTime, Timestamp};
-use mend_responder::world::{Lease, News, Row, ToldAt};
+use mend_responder::world::{LastRun, Lease, News, Position, Row, ToldAt};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -58,10 +59,13 @@ pub(super) struct StoredRow {
     /// DynamoDB's time to live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<i64>,
+    /// The fingerprint, while the row may need something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) open: Option<String>,
 }
 
 impl From<&Row> for StoredRow {
-    /// Without key and expiry.
+    /// Without keys and expiry.
     fn from(row: &Row) -> Self {
         Self {
             pk: String::new(),
@@ -74,6 +78,7 @@ impl From<&Row> for StoredRow {
             inbox: row.inbox.iter().map(StoredNews::from).collect(),
             incident: row.incident.as_ref().map(StoredIncident::from),
             expires_at: None,
+            open: None,
         }
     }
 }
@@ -105,6 +110,55 @@ pub(super) fn stored_told_at(told_at: ToldAt) -> String {
 fn told_at(stored: &str) -> Result<ToldAt, NotUnderstood> {
     let (at, recorded_at) = stored.split_once('/').ok_or(NotUnderstood::Time(InvalidTime))?;
     Ok(ToldAt { at: Timestamp::parse(at)?, recorded_at: Timestamp::parse(recorded_at)? })
+}
+
+/// What a run of `reconcile` leaves to the next.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredRun {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    people_heard_at: Option<i64>,
+    #[serde(default)]
+    position: StoredPosition,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredPosition {
+    #[default]
+    Start,
+    Incidents(String),
+    People,
+    Rules(String),
+}
+
+impl From<&LastRun> for StoredRun {
+    fn from(run: &LastRun) -> Self {
+        Self {
+            people_heard_at: run.people_heard_at.map(Timestamp::milliseconds),
+            position: match &run.position {
+                Position::Start => StoredPosition::Start,
+                Position::Incidents(fingerprint) => StoredPosition::Incidents(fingerprint.to_string()),
+                Position::People => StoredPosition::People,
+                Position::Rules(rule) => StoredPosition::Rules(rule.to_string()),
+            },
+        }
+    }
+}
+
+impl TryFrom<StoredRun> for LastRun {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredRun) -> Result<Self, NotUnderstood> {
+        Ok(Self {
+            people_heard_at: stored.people_heard_at.map(Timestamp::from_milliseconds),
+            position: match stored.position {
+                StoredPosition::Start => Position::Start,
+                StoredPosition::Incidents(fingerprint) => Position::Incidents(Fingerprint::new(fingerprint)?),
+                StoredPosition::People => Position::People,
+                StoredPosition::Rules(rule) => Position::Rules(ConfigRuleName::new(rule)?),
+            },
+        })
+    }
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -155,6 +209,13 @@ pub(super) enum StoredNews {
         changes: Option<String>,
         before_state: Option<String>,
     },
+    Person {
+        incident: String,
+        ops_item: String,
+        violated: bool,
+        by: Option<String>,
+        at: i64,
+    },
 }
 
 impl From<&News> for StoredNews {
@@ -178,6 +239,13 @@ impl From<&News> for StoredNews {
                 ended_at: report.ended_at.milliseconds(),
                 changes: report.changes.clone(),
                 before_state: report.before_state.clone(),
+            },
+            News::Person(word) => Self::Person {
+                incident: word.incident.to_string(),
+                ops_item: word.ops_item.to_string(),
+                violated: violated(word.state),
+                by: word.by.as_ref().map(ToString::to_string),
+                at: word.at.milliseconds(),
             },
         }
     }
@@ -216,6 +284,13 @@ impl TryFrom<StoredNews> for News {
                 ended_at: Timestamp::from_milliseconds(ended_at),
                 changes,
                 before_state,
+            }),
+            StoredNews::Person { incident, ops_item, violated, by, at } => Self::Person(PersonsWord {
+                incident: incident.parse()?,
+                ops_item: OpsItemId::new(ops_item)?,
+                state: cause_state(violated),
+                by: by.map(PrincipalArn::new).transpose()?,
+                at: Timestamp::from_milliseconds(at),
             }),
         })
     }
@@ -443,6 +518,7 @@ pub(super) enum StoredState {
     AwaitingApproval { attempt: StoredAttempt },
     Remediating { attempt: StoredAttempt },
     Escalated,
+    Reopened,
     Resolved { at: i64, proved_at: i64, how: StoredResolution },
 }
 
@@ -452,6 +528,7 @@ pub(super) enum StoredResolution {
     Remediated,
     AlreadyCompliant,
     Cleared,
+    ByPerson,
 }
 
 impl From<&State> for StoredState {
@@ -464,6 +541,7 @@ impl From<&State> for StoredState {
             State::AwaitingApproval(attempt) => Self::AwaitingApproval { attempt: attempt.into() },
             State::Remediating(attempt) => Self::Remediating { attempt: attempt.into() },
             State::Escalated => Self::Escalated,
+            State::Reopened => Self::Reopened,
             State::Resolved { at, proved_at, how } => Self::Resolved {
                 at: at.milliseconds(),
                 proved_at: proved_at.milliseconds(),
@@ -471,6 +549,7 @@ impl From<&State> for StoredState {
                     Resolution::Remediated => StoredResolution::Remediated,
                     Resolution::AlreadyCompliant => StoredResolution::AlreadyCompliant,
                     Resolution::Cleared => StoredResolution::Cleared,
+                    Resolution::ByPerson => StoredResolution::ByPerson,
                 },
             },
         }
@@ -489,6 +568,7 @@ impl TryFrom<StoredState> for State {
             StoredState::AwaitingApproval { attempt } => Self::AwaitingApproval(attempt.try_into()?),
             StoredState::Remediating { attempt } => Self::Remediating(attempt.try_into()?),
             StoredState::Escalated => Self::Escalated,
+            StoredState::Reopened => Self::Reopened,
             StoredState::Resolved { at, proved_at, how } => Self::Resolved {
                 at: Timestamp::from_milliseconds(at),
                 proved_at: Timestamp::from_milliseconds(proved_at),
@@ -496,9 +576,38 @@ impl TryFrom<StoredState> for State {
                     StoredResolution::Remediated => Resolution::Remediated,
                     StoredResolution::AlreadyCompliant => Resolution::AlreadyCompliant,
                     StoredResolution::Cleared => Resolution::Cleared,
+                    StoredResolution::ByPerson => Resolution::ByPerson,
                 },
             },
         })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoredOpsItemStatus {
+    Open,
+    InProgress,
+    Resolved,
+}
+
+impl From<OpsItemStatus> for StoredOpsItemStatus {
+    fn from(status: OpsItemStatus) -> Self {
+        match status {
+            OpsItemStatus::Open => Self::Open,
+            OpsItemStatus::InProgress => Self::InProgress,
+            OpsItemStatus::Resolved => Self::Resolved,
+        }
+    }
+}
+
+impl From<StoredOpsItemStatus> for OpsItemStatus {
+    fn from(stored: StoredOpsItemStatus) -> Self {
+        match stored {
+            StoredOpsItemStatus::Open => Self::Open,
+            StoredOpsItemStatus::InProgress => Self::InProgress,
+            StoredOpsItemStatus::Resolved => Self::Resolved,
+        }
     }
 }
 
@@ -531,6 +640,7 @@ pub(super) struct StoredIncident {
     people_know: bool,
     outbox: Vec<String>,
     ops_item: Option<String>,
+    ops_item_status: Option<StoredOpsItemStatus>,
     notes: Vec<StoredNote>,
 }
 
@@ -556,6 +666,7 @@ impl From<&Incident> for StoredIncident {
             people_know: incident.people_know,
             outbox: incident.outbox.iter().copied().map(effect_word).collect(),
             ops_item: incident.ops_item.as_ref().map(ToString::to_string),
+            ops_item_status: incident.ops_item_status.map(StoredOpsItemStatus::from),
             notes: notes.map(|note| StoredNote { at: note.at.milliseconds(), text: note.text.clone() }).collect(),
         }
     }
@@ -589,6 +700,7 @@ impl TryFrom<StoredIncident> for Incident {
             people_know: stored.people_know,
             outbox: stored.outbox.iter().map(|word| effect(word)).collect::<Result<_, _>>()?,
             ops_item: stored.ops_item.map(OpsItemId::new).transpose()?,
+            ops_item_status: stored.ops_item_status.map(OpsItemStatus::from),
             notes: notes.map(|note| Note { at: Timestamp::from_milliseconds(note.at), text: note.text }).collect(),
         })
     }

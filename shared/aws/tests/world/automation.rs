@@ -1,16 +1,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mend_aws::Execution;
 use mend_core::automation::{DocumentVersion, ExecutionId, RunbookName};
 use mend_core::identity::{AttemptNumber, IncidentId};
-use mend_core::incident::Plan;
+use mend_core::incident::{Attempt, Plan};
 use mend_core::time::Timestamp;
+use mend_responder::Execution;
 use mend_responder::world::{Automation, Start};
 use serde_json::{Value, json};
 
 use crate::failures::Operation;
-use crate::samples::{EXECUTION, INCIDENT, incident_id, plan, runbook};
+use crate::samples::{EXECUTION, INCIDENT, incident_id, plan, runbook, seconds_ago};
 use crate::wire::{Answer, Wire, call};
 
 const LOOK: &str =
@@ -159,7 +159,7 @@ async fn a_start_without_an_execution_id_is_an_error() {
 
 async fn read(execution: Value) -> Execution {
     let wire = Wire::answering([Answer::json(&json!({"AutomationExecution": execution}))]);
-    let read = wire.world().execution(&ID).await.unwrap();
+    let read = wire.world().execution(&ID).await.unwrap().expect("an execution");
     assert_eq!(wire.calls(), [call("GetAutomationExecution", json!({"AutomationExecutionId": EXECUTION}))]);
     read
 }
@@ -207,10 +207,58 @@ async fn an_answer_without_an_execution_is_an_error() {
     reading().stays(&error, "the answer carries no execution");
 }
 
+#[tokio::test]
+async fn an_execution_that_is_gone_is_none() {
+    let wire = Wire::answering([Answer::error(400, "AutomationExecutionNotFoundException")]);
+    assert_eq!(wire.world().execution(&ID).await.unwrap(), None);
+}
+
+fn waiting() -> Attempt {
+    Attempt { number: AttemptNumber::FIRST.next(), plan: plan(), planned_at: seconds_ago(60), execution: None }
+}
+
+fn finding() -> Operation<'static> {
+    Operation {
+        attempted: "find the execution of Mend-CloseAdminPorts for incident \
+                    0123456789abcdef0123456789abcdef-1, attempt 2",
+        remedy: LOOK,
+        success: Answer::json(&json!({"AutomationExecutionMetadataList": []})),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test]
+async fn finds_the_execution_of_an_attempt_among_those_that_carry_mends_tag() {
+    let other = "99999999-2222-4333-8444-555555555555";
+    let listed = Answer::json(&json!({"AutomationExecutionMetadataList": [
+        {"AutomationExecutionId": other}, {"AutomationExecutionId": EXECUTION},
+    ]}));
+    let says = |attempt: &str| {
+        let parameters = json!({"Incident": [INCIDENT], "Attempt": [attempt]});
+        Answer::json(&json!({"AutomationExecution": {"Parameters": parameters}}))
+    };
+    let wire = Wire::answering([listed.clone(), says("1"), says("2")]);
+    assert_eq!(wire.world().find(&incident_id(), &waiting()).await.unwrap(), Some(ID));
+    let list = call(
+        "DescribeAutomationExecutions",
+        json!({"Filters": [
+            {"Key": "DocumentNamePrefix", "Values": ["Mend-CloseAdminPorts"]},
+            {"Key": "TagKey", "Values": ["mend:incident"]},
+            {"Key": "StartTimeAfter", "Values": ["2026-03-04T05:04:07Z"]},
+        ]}),
+    );
+    let get = |id: &str| call("GetAutomationExecution", json!({"AutomationExecutionId": id}));
+    assert_eq!(wire.calls(), [list, get(other), get(EXECUTION)]);
+
+    let wire = Wire::answering([listed, says("1"), says("3")]);
+    assert_eq!(wire.world().find(&incident_id(), &waiting()).await.unwrap(), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_are_told_apart() {
     let (plan, incident) = (plan(), incident_id());
     describing().fails_well(async |world| world.version(&runbook()).await).await;
     starting().fails_well(async |world| world.start(&start_of(&plan, &incident)).await).await;
     reading().fails_well(async |world| world.execution(&ID).await).await;
+    finding().fails_well(async |world| world.find(&incident_id(), &waiting()).await).await;
 }

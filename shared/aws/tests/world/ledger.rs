@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use mend_core::identity::IncidentId;
 use mend_core::incident::{Resolution, State};
-use mend_responder::world::{Claim, Hold, Ledger, News, Row, Write, Written};
+use mend_core::signal::ConfigRuleName;
+use mend_responder::world::{Claim, Hold, LastRun, Ledger, News, Position, Row, Write, Written};
 use serde_json::{Value, json};
 
 use crate::failures::Operation;
@@ -99,6 +100,7 @@ fn stored_incident() -> Value {
         "people_know": true,
         "outbox": ["ops-item", "runbook", "notification/Responding/2"],
         "ops_item": "oi-0123456789ab",
+        "ops_item_status": "open",
         "notes": [{"at": 1_772_600_717_890_i64, "text": "Responding: restricted-ssh reports a violation"}],
     })
 }
@@ -115,6 +117,7 @@ fn stored_row() -> Value {
         "heard": {"config-rule/restricted-ssh": "2026-03-04T05:05:07.890Z/2026-03-04T05:05:07.890Z"},
         "inbox": [stored_violation(), stored_outcome()],
         "incident": stored_incident(),
+        "open": FINGERPRINT.as_str(),
     })
 }
 
@@ -147,9 +150,10 @@ fn claim(news: &Value, teller: &str, at: &str, condition: &str) -> Call {
             "Key": key(),
             "UpdateExpression":
                 "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
-                 lease_holder = :holder, lease_until = :until, settled = :false REMOVE expires_at ADD version :one",
+                 lease_holder = :holder, lease_until = :until, settled = :false, #open = :fingerprint \
+                 REMOVE expires_at ADD version :one",
             "ConditionExpression": condition,
-            "ExpressionAttributeNames": {"#teller": teller},
+            "ExpressionAttributeNames": {"#teller": teller, "#open": "open"},
             "ExpressionAttributeValues": item(&json!({
                 ":none": [],
                 ":news": [news],
@@ -157,6 +161,7 @@ fn claim(news: &Value, teller: &str, at: &str, condition: &str) -> Call {
                 ":until": 1_772_600_802_890_i64,
                 ":now": 1_772_600_767_890_i64,
                 ":at": at,
+                ":fingerprint": FINGERPRINT.as_str(),
                 ":false": false,
                 ":one": 1,
             })),
@@ -366,6 +371,7 @@ async fn a_closed_incident_is_kept_for_90_days() {
     let mut row = row();
     row.incident.as_mut().unwrap().state =
         State::Resolved { at: seconds_ago(1), proved_at: seconds_ago(2), how: Resolution::Remediated };
+    // It still has something to tell, so it is still looked at.
     let mut stored = stored_row_but(&json!({"version": 8, "expires_at": 1_772_600_766 + 90 * 86_400}));
     stored["incident"]["state"] = json!({
         "name": "resolved",
@@ -376,6 +382,146 @@ async fn a_closed_incident_is_kept_for_90_days() {
     let wire = Wire::answering([Answer::json(&json!({}))]);
     wire.world().write(&write_of(&row)).await.unwrap();
     assert_eq!(wire.calls(), [transaction(&[put_row(&stored, 7)])]);
+}
+
+#[tokio::test]
+async fn only_what_may_need_something_is_in_the_index() {
+    let at_rest = {
+        let mut row = Row { lease: None, inbox: Vec::new(), ..row() };
+        row.incident.as_mut().unwrap().outbox.clear();
+        row
+    };
+    let resolved = {
+        let mut row = at_rest.clone();
+        row.incident.as_mut().unwrap().state =
+            State::Resolved { at: now(), proved_at: now(), how: Resolution::Remediated };
+        row
+    };
+    let heard_only = Row { incident: None, ..at_rest.clone() };
+    let with_news = Row { inbox: vec![violation()], ..resolved.clone() };
+    for (row, is_open) in [(at_rest, true), (resolved, false), (heard_only, false), (with_news, true)] {
+        let wire = Wire::answering([Answer::json(&json!({}))]);
+        wire.world().write(&write_of(&row)).await.unwrap();
+        let item = &wire.calls()[0].body["TransactItems"][0]["Put"]["Item"];
+        let expected = if is_open { json!({"S": FINGERPRINT.as_str()}) } else { Value::Null };
+        assert_eq!(item["open"], expected, "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_is_claimed_without_news_if_it_is_there_and_free() {
+    let wire = Wire::answering([attributes(&stored_row()), condition_failed(None)]);
+    let world = wire.world();
+    assert_eq!(world.resume(&FINGERPRINT, &lease(), now()).await.unwrap(), Claim::Mine(row()));
+    assert_eq!(world.resume(&FINGERPRINT, &lease(), now()).await.unwrap(), Claim::Nothing);
+    let expected = call(
+        "UpdateItem",
+        json!({
+            "TableName": "mend-dev-ledger",
+            "Key": key(),
+            "UpdateExpression":
+                "SET lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
+            "ConditionExpression":
+                "attribute_exists(pk) AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            "ExpressionAttributeValues": item(&json!({
+                ":holder": "request-1/7",
+                ":until": 1_772_600_802_890_i64,
+                ":now": 1_772_600_767_890_i64,
+                ":false": false,
+                ":one": 1,
+            })),
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }),
+    );
+    assert_eq!(wire.calls(), [expected.clone(), expected]);
+}
+
+#[tokio::test]
+async fn open_rows_come_in_pages_and_one_that_is_not_understood_does_not_hide_the_others() {
+    let last = json!({"pk": format!("incident#{FINGERPRINT}"), "sk": "current", "open": FINGERPRINT.as_str()});
+    let broken = stored_row_but(&json!({"version": "seven"}));
+    let wire = Wire::answering([
+        Answer::json(&json!({"Items": [item(&broken), item(&stored_row())], "LastEvaluatedKey": item(&last)})),
+        Answer::json(&json!({"Items": []})),
+    ]);
+    let world = wire.world();
+    let first = world.open_rows(None).await.unwrap();
+    assert_eq!(first.rows, [(FINGERPRINT.clone(), row())]);
+    assert!(first.not_understood[0].contains("a field is missing or has another type"), "{first:?}");
+    assert_eq!(first.next, Some(FINGERPRINT.clone()));
+    let second = world.open_rows(first.next.as_ref()).await.unwrap();
+    assert!(second.rows.is_empty() && second.next.is_none());
+    let scan = json!({"TableName": "mend-dev-ledger", "IndexName": "open"});
+    let mut next = scan.clone();
+    next["ExclusiveStartKey"] = item(&last);
+    assert_eq!(wire.calls(), [call("Scan", scan), call("Scan", next)]);
+}
+
+fn run_key() -> Value {
+    item(&json!({"pk": "reconcile", "sk": "run"}))
+}
+
+#[tokio::test]
+async fn a_run_begins_where_the_last_one_stopped_unless_another_is_under_way() {
+    let left = json!({
+        "pk": "reconcile",
+        "sk": "run",
+        "lease_holder": "request-1/7",
+        "lease_until": 1_772_600_802_890_i64,
+        "people_heard_at": 1_772_600_707_890_i64,
+        "position": {"rules": "restricted-ssh"},
+    });
+    let first = json!({"pk": "reconcile", "sk": "run"});
+    let wire = Wire::answering([attributes(&left), attributes(&first), condition_failed(None)]);
+    let world = wire.world();
+    let rules = Position::Rules(ConfigRuleName::from_static("restricted-ssh"));
+    let expected = LastRun { people_heard_at: Some(seconds_ago(60)), position: rules };
+    assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), Some(expected));
+    assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), Some(LastRun::default()));
+    assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), None);
+    let begin = call(
+        "UpdateItem",
+        json!({
+            "TableName": "mend-dev-ledger",
+            "Key": run_key(),
+            "UpdateExpression": "SET lease_holder = :holder, lease_until = :until",
+            "ConditionExpression":
+                "(attribute_not_exists(lease_until) OR lease_until <= :now) OR lease_holder = :holder",
+            "ExpressionAttributeValues": item(&json!({
+                ":holder": "request-1/7",
+                ":until": 1_772_600_802_890_i64,
+                ":now": 1_772_600_767_890_i64,
+            })),
+            "ReturnValues": "ALL_NEW",
+        }),
+    );
+    assert_eq!(wire.calls(), [begin.clone(), begin.clone(), begin]);
+}
+
+#[tokio::test]
+async fn a_run_ends_with_what_it_leaves_unless_another_has_begun() {
+    let wire = Wire::answering([Answer::json(&json!({})), condition_failed(None)]);
+    let world = wire.world();
+    let left = LastRun { people_heard_at: Some(seconds_ago(60)), position: Position::People };
+    world.end_run("request-1/7", &left).await.unwrap();
+    world.end_run("request-1/7", &left).await.unwrap();
+    let end = call(
+        "UpdateItem",
+        json!({
+            "TableName": "mend-dev-ledger",
+            "Key": run_key(),
+            "UpdateExpression":
+                "SET people_heard_at = :people_heard_at, position = :position REMOVE lease_holder, lease_until",
+            "ConditionExpression": "lease_holder = :holder",
+            "ExpressionAttributeValues": item(&json!({
+                ":holder": "request-1/7",
+                ":people_heard_at": 1_772_600_707_890_i64,
+                ":position": "people",
+            })),
+        }),
+    );
+    assert_eq!(wire.calls(), [end.clone(), end]);
 }
 
 #[tokio::test]
@@ -597,6 +743,18 @@ async fn failures_are_told_apart() {
         .fails_well(async |world| world.read(&FINGERPRINT).await)
         .await;
     writing().fails_well(async |world| world.write(&write_of(&row())).await).await;
+    operation("claim incident 0123456789abcdef0123456789abcdef in the ledger", attributes(&stored_row()))
+        .fails_well(async |world| world.resume(&FINGERPRINT, &lease(), now()).await)
+        .await;
+    operation("list the open incidents in the ledger", Answer::json(&json!({})))
+        .fails_well(async |world| world.open_rows(None).await)
+        .await;
+    operation("begin a run of reconcile in the ledger", Answer::json(&json!({})))
+        .fails_well(async |world| world.begin_run(&lease(), now()).await)
+        .await;
+    operation("end the run of reconcile in the ledger", Answer::json(&json!({})))
+        .fails_well(async |world| world.end_run("request-1/7", &LastRun::default()).await)
+        .await;
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod automation;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod event_bus;
 #[cfg(test)]
 mod failures;

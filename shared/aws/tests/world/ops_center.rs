@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
 
+use mend_core::account::PrincipalArn;
 use mend_core::automation::OpsItemId;
 use mend_core::policy::{Category, Severity};
 use mend_core::report::{OperationalValue, OpsItemContent, OpsItemStatus};
-use mend_responder::world::OpsCenter;
+use mend_core::time::Timestamp;
+use mend_responder::world::{OpsCenter, OpsItemSeen};
 use serde_json::{Value, json};
 
 use crate::failures::Operation;
+use crate::samples::{INCIDENT, incident_id, seconds_ago};
 use crate::wire::{Answer, Call, Wire, call};
 
 const REMEDY: &str = "check that OpsCenter is set up, that its quota is not used up, and that the function's role may write OpsItems";
@@ -142,21 +145,102 @@ async fn updates_an_ops_item() {
         (OpsItemStatus::Resolved, "Resolved"),
     ] {
         let wire = Wire::answering([done()]);
-        assert!(wire.world().update(&ID, &content(status)).await.unwrap());
+        assert!(wire.world().update(&ID, &content(status), true).await.unwrap());
         assert_eq!(wire.calls(), [update(name)]);
+    }
+}
+
+#[tokio::test]
+async fn leaves_the_status_as_people_have_it() {
+    let wire = Wire::answering([done()]);
+    assert!(wire.world().update(&ID, &content(OpsItemStatus::Open), false).await.unwrap());
+    let mut expected = update("Open");
+    expected.body.as_object_mut().unwrap().remove("Status");
+    assert_eq!(wire.calls(), [expected]);
+}
+
+fn data_of_incident() -> Value {
+    json!({"mend/incident": {"Type": "SearchableString", "Value": INCIDENT}})
+}
+
+fn listing() -> Operation<'static> {
+    Operation {
+        attempted: "list the OpsItems that have changed since 2026-03-04T05:05:07Z",
+        remedy: REMEDY,
+        success: Answer::json(&json!({"OpsItemSummaries": []})),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test]
+async fn lists_what_has_changed_page_by_page() {
+    let lee = "arn:aws:iam::123456789012:user/lee";
+    let page =
+        |summary: Value, next: Value| Answer::json(&json!({"OpsItemSummaries": [summary], "NextToken": next}));
+    let summary = |status: &str, data: Value| {
+        json!({
+            "OpsItemId": ID, "Status": status, "OperationalData": data,
+            "LastModifiedBy": lee, "LastModifiedTime": 1_772_600_767.5,
+        })
+    };
+    let wire = Wire::answering([
+        page(summary("Resolved", data_of_incident()), json!("2")),
+        // Somebody else's, with the same source.
+        page(summary("Open", json!({})), json!("3")),
+        page(summary("InProgress", data_of_incident()), Value::Null),
+    ]);
+    let seen = wire.world().changed_since(seconds_ago(60)).await.unwrap();
+    let expected = |is_resolved| OpsItemSeen {
+        id: ID,
+        incident: incident_id(),
+        is_resolved,
+        by: Some(PrincipalArn::from_static(lee)),
+        changed_at: Timestamp::from_milliseconds(1_772_600_767_500),
+    };
+    assert_eq!(seen, [expected(true), expected(false)]);
+    let filters = json!([
+        {"Key": "Source", "Operator": "Equal", "Values": ["Mend"]},
+        {"Key": "LastModifiedTime", "Operator": "GreaterThan", "Values": ["2026-03-04T05:05:07Z"]},
+    ]);
+    let calls = wire.calls();
+    assert_eq!(calls[0], call("DescribeOpsItems", json!({"OpsItemFilters": filters})));
+    assert_eq!(calls[2], call("DescribeOpsItems", json!({"OpsItemFilters": filters, "NextToken": "3"})));
+}
+
+#[tokio::test]
+async fn reads_of_which_incident_an_ops_item_is() {
+    let with = |data: Value| Answer::json(&json!({"OpsItem": {"OpsItemId": ID, "OperationalData": data}}));
+    for (answer, expected) in [
+        (with(data_of_incident()), Some(incident_id())),
+        (with(json!({"mend/incident": {"Value": "{{ x }}"}})), None),
+        (with(json!({})), None),
+        (Answer::error(400, "OpsItemNotFoundException"), None),
+    ] {
+        let wire = Wire::answering([answer]);
+        assert_eq!(wire.world().incident_of(&ID).await.unwrap(), expected);
+        assert_eq!(wire.calls(), [call("GetOpsItem", json!({"OpsItemId": ID}))]);
     }
 }
 
 #[tokio::test]
 async fn an_ops_item_that_was_deleted_is_said_to_be_gone() {
     let wire = Wire::answering([Answer::error(400, "OpsItemNotFoundException")]);
-    assert!(!wire.world().update(&ID, &content(OpsItemStatus::Open)).await.unwrap());
+    assert!(!wire.world().update(&ID, &content(OpsItemStatus::Open), true).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_are_told_apart() {
     creating().fails_well(async |world| world.create(&content(OpsItemStatus::Open)).await).await;
-    updating().fails_well(async |world| world.update(&ID, &content(OpsItemStatus::Open)).await).await;
+    updating().fails_well(async |world| world.update(&ID, &content(OpsItemStatus::Open), true).await).await;
+    listing().fails_well(async |world| world.changed_since(seconds_ago(60)).await).await;
+    Operation {
+        attempted: "read the OpsItem oi-0123456789ab",
+        remedy: REMEDY,
+        success: done(),
+        failure: Answer::error,
+    }
+    .fails_well(async |world| world.incident_of(&ID).await)
+    .await;
     for (code, operation) in
         [("OpsItemLimitExceededException", creating()), ("OpsItemInvalidParameterException", updating())]
     {
@@ -165,7 +249,7 @@ async fn failures_are_told_apart() {
         let error = if operation.attempted.starts_with("create") {
             world.create(&content(OpsItemStatus::Open)).await.unwrap_err()
         } else {
-            world.update(&ID, &content(OpsItemStatus::Open)).await.unwrap_err()
+            world.update(&ID, &content(OpsItemStatus::Open), true).await.unwrap_err()
         };
         operation.stays(&error, code);
     }

@@ -11,6 +11,7 @@ use mend_core::incident::{
     State,
 };
 use mend_core::policy::{Problem, RouteName, Severity};
+use mend_core::report::OpsItemStatus;
 use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::time::Timestamp;
@@ -41,7 +42,7 @@ fn execution() -> ExecutionId {
     ExecutionId::from_static(EXECUTION)
 }
 
-fn resource() -> Resource {
+pub(crate) fn resource() -> Resource {
     Resource {
         account: AccountId::from_static("123456789012"),
         region: Region::from_static("eu-central-1"),
@@ -131,6 +132,7 @@ pub(crate) fn incident() -> Incident {
             Effect::Notification(Occasion { change: Change::Responding, number: 2 }),
         ],
         ops_item: Some(OpsItemId::from_static("oi-0123456789ab")),
+        ops_item_status: Some(OpsItemStatus::Open),
         notes: vec![Note {
             at: seconds_ago(50),
             text: "Responding: restricted-ssh reports a violation".to_owned(),

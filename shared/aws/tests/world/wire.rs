@@ -125,6 +125,7 @@ impl Wire {
 
     pub(crate) fn world(&self) -> Aws<HandClock> {
         let clients = Clients {
+            config: client!(aws_sdk_config, self.http),
             dynamodb: client!(aws_sdk_dynamodb, self.http),
             eventbridge: client!(aws_sdk_eventbridge, self.http),
             sns: client!(aws_sdk_sns, self.http),

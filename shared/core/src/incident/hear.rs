@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, Resolution, State};
+use super::{
+    Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, PersonsWord, Resolution,
+    State,
+};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::identity::{Fingerprint, Generation, IncidentId};
 use crate::policy::Route;
+use crate::report::OpsItemStatus;
 use crate::signal::{Cause, CauseState, Signal};
 use crate::time::Timestamp;
 
@@ -80,6 +84,7 @@ impl Incident {
             people_know: false,
             outbox: Vec::new(),
             ops_item: None,
+            ops_item_status: None,
             notes: Vec::new(),
         };
         incident.note(now, format!("Opened: {} reports a violation as of {}", signal.cause, signal.at));
@@ -129,6 +134,11 @@ impl Incident {
             State::Open | State::Observed(_) | State::Suppressed | State::Deferred => {
                 Heard::new(Consequence::Undecided, [violated])
             }
+            // The person had the last word about what was seen until then; this is seen since.
+            State::Reopened => {
+                self.state = State::Open;
+                Heard::new(Consequence::Undecided, [violated])
+            }
             State::Remediating(attempt) => {
                 Heard::new(Consequence::Nothing, [violated, Reason::AttemptRuns(attempt.number)])
             }
@@ -157,7 +167,12 @@ impl Incident {
                 return Heard::new(Consequence::Nothing, reasons);
             }
             State::AwaitingApproval(_) => reasons.push(Reason::RequestWithdrawn),
-            State::Open | State::Observed(_) | State::Suppressed | State::Deferred | State::Escalated => {}
+            State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred
+            | State::Escalated
+            | State::Reopened => {}
         }
         self.resolve_cleared(now);
         Heard::new(Consequence::Resolved, reasons)
@@ -186,6 +201,7 @@ impl Incident {
             | State::AwaitingApproval(_)
             | State::Remediating(_)
             | State::Escalated
+            | State::Reopened
             | State::Resolved { .. } => return Heard::nothing(Reason::OtherAttempt(report.attempt)),
         };
         let started = attempt.execution.as_ref().is_none_or(|started| *started == report.execution);
@@ -221,6 +237,53 @@ impl Incident {
             }
             Err(why) => self.try_again(Reason::AttemptFailed(number, why), attempts, now),
         }
+    }
+
+    /// Takes in what a person says with the OpsItem. It is never argued with: what was seen until then is settled
+    /// by it, and only what a cause sees later counts again.
+    #[must_use]
+    pub fn hear_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
+        if word.incident != self.id || self.ops_item.as_ref() != Some(&word.ops_item) {
+            return Heard::nothing(Reason::UnknownIncident(word.incident.clone()));
+        }
+        let is_over = matches!(self.state, State::Resolved { .. });
+        match (word.state, is_over) {
+            (CauseState::Clear, true) | (CauseState::Violated, false) => Heard::nothing(Reason::AlreadyKnown),
+            (CauseState::Clear, false) => self.closed_by_person(word, now),
+            (CauseState::Violated, true) => {
+                self.causes.insert(Cause::Person, CauseRecord { state: CauseState::Violated, at: word.at });
+                self.state = State::Reopened;
+                self.ops_item_status = Some(OpsItemStatus::Open);
+                self.note(now, format!("{}: {}", Change::Reopened.sentence(), word.sentence()));
+                self.announce(Change::Reopened);
+                Heard::nothing(Reason::PersonReopened(word.by.clone()))
+            }
+        }
+    }
+
+    fn closed_by_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
+        let closed = CauseRecord { state: CauseState::Clear, at: word.at };
+        for record in self.causes.values_mut().filter(|record| record.at <= word.at) {
+            *record = closed;
+        }
+        self.causes.insert(Cause::Person, closed);
+        self.ops_item_status = Some(OpsItemStatus::Resolved);
+        let mut reasons = vec![Reason::PersonClosed(word.by.clone())];
+        let remaining: Vec<_> = self.violated().map(|(cause, _)| cause.clone()).collect();
+        if !remaining.is_empty() {
+            reasons.push(Reason::CausesRemain(remaining));
+        } else if let State::Remediating(attempt) = &self.state {
+            reasons.push(Reason::AttemptRuns(attempt.number));
+        } else {
+            if matches!(self.state, State::AwaitingApproval(_)) {
+                reasons.push(Reason::RequestWithdrawn);
+            }
+            self.note(now, word.sentence());
+            self.resolve_cleared(now);
+            return Heard::new(Consequence::Resolved, reasons);
+        }
+        self.tell(now, word.sentence());
+        Heard::new(Consequence::Nothing, reasons)
     }
 
     /// Takes in that the attempt's execution could not be started at all.
@@ -268,7 +331,16 @@ impl Incident {
     /// Every cause has cleared. A cause that complains again has looked again, so the oldest word counts.
     fn resolve_cleared(&mut self, now: Timestamp) {
         let proved_at = self.causes.values().map(|record| record.at).min().unwrap_or(now);
-        self.resolve(Resolution::Cleared, proved_at, "every cause reports that it is right again", now);
+        let closed_by_person = self
+            .causes
+            .get(&Cause::Person)
+            .is_some_and(|person| self.causes.values().all(|record| record.at <= person.at));
+        let (how, why) = if closed_by_person {
+            (Resolution::ByPerson, "a person says so")
+        } else {
+            (Resolution::Cleared, "every cause reports that it is right again")
+        };
+        self.resolve(how, proved_at, why, now);
     }
 
     fn resolve(&mut self, how: Resolution, proved_at: Timestamp, why: &str, now: Timestamp) {

@@ -1,7 +1,7 @@
 //! The incident: one problem on one resource, from the first signal to the proved repair.
 //!
-//! A state machine without I/O. [`Incident::hear`] takes what a cause or an attempt says,
-//! [`Incident::take`] what was decided; both leave in the outbox what has to happen outside. Invariants:
+//! A state machine without I/O. [`Incident::hear`] takes what a cause says, [`Incident::hear_outcome`] and
+//! [`Incident::hear_person`] what an attempt and a person say, [`Incident::take`] what was decided; both leave in the outbox what has to happen outside. Invariants:
 //! a cause moves only forward in its own time; one attempt at a time; an incident is resolved by proof or
 //! by its last cause, never by hope.
 
@@ -13,11 +13,13 @@ use std::collections::BTreeMap;
 pub use hear::{Consequence, Heard};
 pub use outbox::{Change, Effect, Occasion};
 
+use crate::account::PrincipalArn;
 use crate::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
 use crate::decision::Reason;
 use crate::guard::Course;
 use crate::identity::{AttemptNumber, IncidentId, effect_key};
 use crate::policy::{Problem, RouteName, Severity};
+use crate::report::OpsItemStatus;
 use crate::resource::Resource;
 use crate::signal::{Cause, CauseState, Freshness};
 use crate::time::Timestamp;
@@ -120,6 +122,32 @@ pub struct AttemptReport {
     pub before_state: Option<String>,
 }
 
+/// What a person says by setting the OpsItem's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonsWord {
+    /// The incident, from the OpsItem's own data.
+    pub incident: IncidentId,
+    /// The OpsItem.
+    pub ops_item: OpsItemId,
+    /// Clear if it was resolved, violated if it was opened again.
+    pub state: CauseState,
+    /// Who it was, if that is known.
+    pub by: Option<PrincipalArn>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl PersonsWord {
+    /// `arn:aws:iam::111122223333:user/lee resolved the OpsItem`
+    fn sentence(&self) -> String {
+        let by = self.by.as_ref().map_or("A person", PrincipalArn::as_str);
+        match self.state {
+            CauseState::Clear => format!("{by} resolved the OpsItem"),
+            CauseState::Violated => format!("{by} reopened the OpsItem"),
+        }
+    }
+}
+
 /// How an incident came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
@@ -129,6 +157,8 @@ pub enum Resolution {
     AlreadyCompliant,
     /// The last cause cleared, whoever repaired it.
     Cleared,
+    /// A person resolved the OpsItem.
+    ByPerson,
 }
 
 /// Where an incident stands.
@@ -148,6 +178,8 @@ pub enum State {
     Remediating(Attempt),
     /// Every attempt failed: a person has to look.
     Escalated,
+    /// A person says that it is not over, and has it in hand.
+    Reopened,
     /// It is over.
     Resolved {
         /// Since when.
@@ -199,6 +231,9 @@ pub struct Incident {
     pub outbox: Vec<Effect>,
     /// Its OpsItem.
     pub ops_item: Option<OpsItemId>,
+    /// The status that Mend gave it last, or a person since. It is set when Mend's view of it changes, and else
+    /// left as people have it.
+    pub ops_item_status: Option<OpsItemStatus>,
     /// Its story, the newest last.
     pub notes: Vec<Note>,
 }
@@ -218,6 +253,7 @@ impl Incident {
             | State::Deferred
             | State::AwaitingApproval(_)
             | State::Escalated
+            | State::Reopened
             | State::Resolved { .. } => None,
         }
     }
@@ -232,6 +268,7 @@ impl Incident {
             | State::Suppressed
             | State::Deferred
             | State::Escalated
+            | State::Reopened
             | State::Resolved { .. } => self.finished.last().map(|finished| &finished.attempt),
         }
     }
@@ -297,9 +334,11 @@ impl Incident {
     pub const fn is_undecided(&self) -> bool {
         match self.state {
             State::Open | State::Observed(_) | State::Suppressed | State::Deferred => true,
-            State::AwaitingApproval(_) | State::Remediating(_) | State::Escalated | State::Resolved { .. } => {
-                false
-            }
+            State::AwaitingApproval(_)
+            | State::Remediating(_)
+            | State::Escalated
+            | State::Reopened
+            | State::Resolved { .. } => false,
         }
     }
 
@@ -338,6 +377,12 @@ impl Incident {
         let id = execution.map_or_else(|| "an execution that was started before".to_owned(), |id| id.to_string());
         self.note(now, format!("Attempt {number} runs {runbook} as {id}"));
         self.put_in_front(Effect::OpsItem);
+    }
+
+    /// Who complains or has complained. A person who has only closed the incident has not.
+    pub(crate) fn reporters(&self) -> impl Iterator<Item = (&Cause, &CauseRecord)> {
+        let closed = (&Cause::Person, CauseState::Clear);
+        self.causes.iter().filter(move |(cause, record)| (*cause, record.state) != closed)
     }
 
     fn violated(&self) -> impl Iterator<Item = (&Cause, &CauseRecord)> {

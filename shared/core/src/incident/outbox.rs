@@ -20,19 +20,22 @@ pub enum Change {
     Responding,
     /// Every attempt failed.
     Escalated,
+    /// A person says that it is not over.
+    Reopened,
     /// It is over.
     Resolved,
 }
 
 impl Change {
     /// Every change.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Observed,
         Self::Deferred,
         Self::Suppressed,
         Self::AwaitingApproval,
         Self::Responding,
         Self::Escalated,
+        Self::Reopened,
         Self::Resolved,
     ];
 
@@ -46,6 +49,7 @@ impl Change {
             Self::AwaitingApproval => "Waits for approval",
             Self::Responding => "Responding",
             Self::Escalated => "Escalated to a person",
+            Self::Reopened => "Reopened",
             Self::Resolved => "Resolved",
         }
     }
@@ -90,7 +94,8 @@ impl Incident {
             | Change::Deferred
             | Change::AwaitingApproval
             | Change::Responding
-            | Change::Escalated => true,
+            | Change::Escalated
+            | Change::Reopened => true,
             // Who was never told of the problem is not told of its end.
             Change::Suppressed | Change::Resolved => self.people_know,
         };

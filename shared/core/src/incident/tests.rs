@@ -313,6 +313,117 @@ fn a_person_may_start_the_attempt_that_waits_for_approval() {
     assert_eq!(heard.consequence, Consequence::Resolved);
 }
 
+fn with_ops_item(mut incident: Incident) -> Incident {
+    incident.ops_item = Some(OpsItemId::from_static("oi-0123456789ab"));
+    incident
+}
+
+fn says(state: CauseState, seconds: i64) -> PersonsWord {
+    PersonsWord {
+        incident: incident(Course::Leave).id,
+        ops_item: OpsItemId::from_static("oi-0123456789ab"),
+        state,
+        by: Some(PrincipalArn::from_static("arn:aws:iam::111122223333:user/lee")),
+        at: at(seconds),
+    }
+}
+
+fn resolved_by_person() -> Incident {
+    let mut incident = with_ops_item(incident(Course::Record(plan())));
+    let _ = incident.hear_person(&says(CauseState::Clear, 20), at(21));
+    incident
+}
+
+#[test]
+fn a_person_closes_what_waits() {
+    for course in [Course::Record(plan()), Course::Wait, Course::Leave, Course::Ask(plan())] {
+        let mut incident = with_ops_item(incident(course.clone()));
+        let heard = incident.hear_person(&says(CauseState::Clear, 20), at(21));
+        assert_eq!(heard.consequence, Consequence::Resolved, "{course:?}");
+        let expected = State::Resolved { at: at(21), proved_at: at(20), how: Resolution::ByPerson };
+        assert_eq!(incident.state, expected, "{course:?}");
+        assert_eq!(incident.ops_item_status, Some(OpsItemStatus::Resolved), "nothing is left to set");
+        assert!(incident.notes.iter().any(|note| note.text.contains("user/lee resolved the OpsItem")));
+    }
+}
+
+#[test]
+fn what_a_person_has_closed_opens_again_only_for_what_is_seen_later() {
+    let mut incident = resolved_by_person();
+    assert_eq!(incident.hear(&violated("ssh", 20), &route(), at(22)).consequence, Consequence::Nothing);
+    assert_eq!(incident.hear(&violated("ssh", 21), &route(), at(22)).consequence, Consequence::Undecided);
+    assert_eq!(incident.id.generation.number(), 2);
+}
+
+#[test]
+fn a_person_who_closes_while_an_attempt_runs_is_right_however_it_ends() {
+    for (outcome, how) in
+        [(Outcome::Remediated, Resolution::Remediated), (Outcome::Failed("no".into()), Resolution::ByPerson)]
+    {
+        let mut incident = with_ops_item(incident(Course::Start(plan())));
+        let heard = incident.hear_person(&says(CauseState::Clear, 20), at(21));
+        assert_eq!(heard.consequence, Consequence::Nothing);
+        assert!(incident.running().is_some(), "the attempt holds the resource until it ends");
+        let heard = incident.hear_outcome(&report(1, outcome, 30), 2, at(31));
+        assert_eq!((heard.consequence, resolution(&incident)), (Consequence::Resolved, Some(how)));
+    }
+}
+
+#[test]
+fn a_violation_from_after_a_persons_word_stands() {
+    let mut incident = with_ops_item(incident(Course::Record(plan())));
+    let _ = incident.hear(&violated("ssh", 30), &route(), at(31));
+    let heard = incident.hear_person(&says(CauseState::Clear, 20), at(32));
+    assert_eq!(heard.reasons.last(), Some(&Reason::CausesRemain(vec![cause("ssh")])));
+    assert!(matches!(incident.state, State::Observed(_)));
+    assert!(incident.outbox.contains(&Effect::OpsItem), "the OpsItem has to say so");
+    let _ = incident.hear(&clear("ssh", 40), &route(), at(41));
+    assert_eq!(resolution(&incident), Some(Resolution::Cleared));
+}
+
+#[test]
+fn a_person_who_reopens_has_it_until_they_resolve_it_or_a_cause_complains_anew() {
+    let mut reopened = resolved_by_person();
+    let _ = reopened.hear_person(&says(CauseState::Violated, 50), at(51));
+    assert_eq!(reopened.state, State::Reopened);
+    let told = Occasion { change: Change::Reopened, number: reopened.occasions };
+    assert!(reopened.outbox.contains(&Effect::Notification(told)));
+
+    // A check that is content does not overrule the person.
+    let mut incident = reopened.clone();
+    assert_eq!(incident.hear(&clear("ssh", 60), &route(), at(61)).consequence, Consequence::Nothing);
+    assert_eq!(incident.state, State::Reopened);
+    let heard = incident.hear_person(&says(CauseState::Clear, 70), at(71));
+    assert_eq!((heard.consequence, resolution(&incident)), (Consequence::Resolved, Some(Resolution::ByPerson)));
+
+    let mut incident = reopened;
+    assert_eq!(incident.hear(&violated("ssh", 60), &route(), at(61)).consequence, Consequence::Undecided);
+    incident.take(Course::Start(plan()), &[], at(61));
+    assert!(incident.running().is_some());
+    assert_eq!(incident.id.generation.number(), 1, "it is the incident that the person reopened");
+}
+
+#[test]
+fn a_persons_word_that_says_nothing_new_or_speaks_of_another_changes_nothing() {
+    let open = with_ops_item(incident(Course::Record(plan())));
+    let other = PersonsWord { ops_item: OpsItemId::from_static("oi-ffffffffffff"), ..says(CauseState::Clear, 20) };
+    let earlier = PersonsWord {
+        incident: format!("{}-9", open.id.fingerprint).parse().unwrap(),
+        ..says(CauseState::Clear, 20)
+    };
+    let resolved = resolved_by_person();
+    for (before, word) in [
+        (open.clone(), says(CauseState::Violated, 20)),
+        (open.clone(), other),
+        (open, earlier),
+        (resolved, says(CauseState::Clear, 60)),
+    ] {
+        let mut incident = before.clone();
+        assert_eq!(incident.hear_person(&word, at(61)).consequence, Consequence::Nothing);
+        assert_eq!(incident, before);
+    }
+}
+
 #[test]
 fn who_was_not_told_of_a_problem_is_not_told_of_its_end() {
     let mut quiet = incident(Course::Leave);

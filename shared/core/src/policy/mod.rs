@@ -16,7 +16,7 @@ use crate::account::{AccountId, Region};
 use crate::automation::{ParameterName, RoleFamily, RunbookName};
 use crate::mode::{Environment, Mode, NotOneOf};
 use crate::resource::{Resource, ResourceType};
-use crate::signal::{Cause, Signal};
+use crate::signal::{Cause, ConfigRuleName, Signal};
 use crate::text::{is_kebab_case, text_type};
 
 text_type! {
@@ -240,6 +240,12 @@ pub struct Route {
     pub ceiling: Ceiling,
 }
 
+impl Route {
+    fn takes_rule(&self, rule: &ConfigRuleName) -> bool {
+        self.takes.config_rules.iter().any(|glob| glob.matches(rule.as_str()))
+    }
+}
+
 /// All routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -280,13 +286,23 @@ impl Policy {
         &self.routes
     }
 
+    /// Whether any route takes what the rule says.
+    #[must_use]
+    pub fn knows(&self, rule: &ConfigRuleName) -> bool {
+        self.routes.iter().any(|route| route.takes_rule(rule))
+    }
+
     /// Where a signal goes.
     #[must_use]
     pub fn routing(&self, signal: &Signal) -> Routing<'_> {
-        let Cause::ConfigRule(rule) = &signal.cause;
+        let rule = match &signal.cause {
+            Cause::ConfigRule(rule) => rule,
+            // A person speaks of an incident that is there.
+            Cause::Person => return Routing::Nowhere,
+        };
         let mut knows_cause = None;
         for route in &self.routes {
-            if !route.takes.config_rules.iter().any(|glob| glob.matches(rule.as_str())) {
+            if !route.takes_rule(rule) {
                 continue;
             }
             if route.takes.resource_types.contains(&signal.resource.kind) {

@@ -9,7 +9,7 @@ pub use event::MendEvent;
 pub use notification::Notification;
 pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
 
-use crate::account::{AccountId, Partition, Region};
+use crate::account::{AccountId, Partition, PrincipalArn, Region};
 use crate::automation::{ExecutionId, OpsItemId};
 use crate::decision::Verdict;
 use crate::incident::{Attempt, Change, Effect, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
@@ -32,6 +32,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether the call was made by one of this environment's own functions. Their names, and so the names of
+    /// their sessions, begin alike.
+    #[must_use]
+    pub fn is_own_function(&self, principal: &PrincipalArn) -> bool {
+        let own = format!("mend-{}-", self.environment);
+        principal.session().is_some_and(|session| session.starts_with(&own))
+    }
+
     fn ops_item_link(&self, id: &OpsItemId) -> String {
         self.systems_manager(&format!("opsitems/{id}"))
     }
@@ -64,7 +72,9 @@ impl Change {
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         match self {
-            Self::Observed | Self::AwaitingApproval | Self::Responding | Self::Escalated => Verdict::Respond,
+            Self::Observed | Self::AwaitingApproval | Self::Responding | Self::Escalated | Self::Reopened => {
+                Verdict::Respond
+            }
             Self::Deferred => Verdict::Defer,
             Self::Suppressed => Verdict::Suppress,
             Self::Resolved => Verdict::Resolve,
@@ -82,6 +92,7 @@ fn state_name(state: &State) -> &'static str {
         State::AwaitingApproval(_) => "awaiting-approval",
         State::Remediating(_) => "remediating",
         State::Escalated => "escalated",
+        State::Reopened => "reopened",
         State::Resolved { .. } => "resolved",
     }
 }
@@ -96,6 +107,7 @@ fn plan(incident: &Incident) -> Option<&Plan> {
         | State::AwaitingApproval(_)
         | State::Remediating(_)
         | State::Escalated
+        | State::Reopened
         | State::Resolved { .. } => incident.latest_attempt().map(|attempt| &attempt.plan),
     }
 }
@@ -157,6 +169,11 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
         State::Resolved { how: Resolution::Cleared, .. } => {
             "Nothing: everything that complained reports that it is right again.".to_owned()
         }
+        State::Resolved { how: Resolution::ByPerson, .. } => match incident.latest_execution() {
+            Some(execution) => format!("It took note; its last execution was {execution}."),
+            None => "Nothing was changed. It took note.".to_owned(),
+        },
+        State::Reopened => format!("{}. It starts nothing of its own accord.", why(Change::Reopened)),
         State::Deferred => format!("Nothing was changed. {}.", why(Change::Deferred)),
         State::Suppressed => format!("Nothing was changed. {}.", why(Change::Suppressed)),
         State::Open => "Nothing yet.".to_owned(),
@@ -193,6 +210,10 @@ fn what_you_need_to_do(incident: &Incident, route: &Route, place: &Place) -> Str
             ),
             _ => "Nothing.".to_owned(),
         },
+        State::Reopened => {
+            "Resolve the OpsItem when it is over. If a check finds the problem anew, Mend answers again."
+                .to_owned()
+        }
         State::Resolved { .. } | State::Suppressed => "Nothing.".to_owned(),
         State::Deferred | State::Open => {
             "Nothing, if it can wait. Otherwise repair it by hand: Mend notices and closes the incident."

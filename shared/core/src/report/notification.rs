@@ -8,7 +8,6 @@ use super::{Place, plan, state_name, what_and_where, what_mend_did, what_you_nee
 use crate::identity::effect_key;
 use crate::incident::{Change, Incident, Occasion};
 use crate::policy::Route;
-use crate::signal::Cause;
 
 /// A message to people, with the same in JSON for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +54,7 @@ fn subject(incident: &Incident, change: Change, route: &Route, place: &Place) ->
         Change::AwaitingApproval => "Needs approval",
         Change::Responding => "Repairing",
         Change::Escalated => "Needs you",
+        Change::Reopened => "Reopened",
         Change::Resolved => "Resolved",
     };
     let subject = format!("[Mend {}] {word}: {}, {}", place.environment, route.title, incident.resource.id);
@@ -63,7 +63,7 @@ fn subject(incident: &Incident, change: Change, route: &Route, place: &Place) ->
 
 fn text(incident: &Incident, route: &Route, place: &Place) -> String {
     let causes: Vec<_> =
-        incident.causes.iter().map(|(cause, record)| format!("{cause}, as of {}", record.at)).collect();
+        incident.reporters().map(|(cause, record)| format!("{cause}, as of {}", record.at)).collect();
     let mut text = format!(
         "{}\n\nWhat happened: reported by {}.\nWhat Mend did: {}\nWhat you need to do: {}\n\n",
         what_and_where(incident, route, place),
@@ -86,7 +86,7 @@ fn text(incident: &Incident, route: &Route, place: &Place) -> String {
 pub(super) fn details(incident: &Incident, occasion: Occasion, route: &Route, place: &Place) -> Value {
     let Occasion { change, number } = occasion;
     let execution = incident.latest_execution();
-    let causes: Vec<_> = incident.causes.keys().map(Cause::key).collect();
+    let causes: Vec<_> = incident.reporters().map(|(cause, _)| cause.key()).collect();
     json!({
         "id": effect_key(&incident.id, incident.opened_at, &format!("change/{number}")).to_string(),
         "change": change.to_string(),

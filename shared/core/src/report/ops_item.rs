@@ -7,7 +7,6 @@ use serde_json::json;
 use super::{Place, plan, state_name, what_and_where, what_mend_did, what_you_need_to_do};
 use crate::incident::{Effect, Incident, State};
 use crate::policy::{Category, Route, Severity};
-use crate::signal::Cause;
 
 /// The statuses of an OpsItem that a person may also set. Source: `AWS Systems Manager` user guide,
 /// "Editing an OpsItem"; the others of the API belong to change requests.
@@ -54,7 +53,7 @@ impl OpsItemContent {
     /// The OpsItem that shows the incident as it is.
     #[must_use]
     pub fn of(incident: &Incident, route: &Route, place: &Place) -> Self {
-        let causes: Vec<_> = incident.causes.keys().map(ToString::to_string).collect();
+        let causes: Vec<_> = incident.reporters().map(|(cause, _)| cause.to_string()).collect();
         let description = format!(
             "{}\n\n\
              Reported by {}.\n\n\
@@ -88,14 +87,15 @@ fn status(incident: &Incident) -> OpsItemStatus {
         | State::Deferred
         | State::AwaitingApproval(_)
         | State::Remediating(_)
-        | State::Escalated => OpsItemStatus::Open,
+        | State::Escalated
+        | State::Reopened => OpsItemStatus::Open,
     }
 }
 
 fn operational_data(incident: &Incident, route: &Route, place: &Place) -> BTreeMap<String, OperationalValue> {
     let searchable = |text: String| OperationalValue::Searchable(cut(text, OPERATIONAL_VALUE));
     let resource = &incident.resource;
-    let keys: Vec<_> = incident.causes.keys().map(Cause::key).collect();
+    let keys: Vec<_> = incident.reporters().map(|(cause, _)| cause.key()).collect();
     let runbooks: Vec<_> = std::iter::once(&route.runbook)
         .chain(&route.undo)
         .map(|name| json!({"automationId": name, "automationType": "AWS::SSM::Automation"}))

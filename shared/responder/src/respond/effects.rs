@@ -86,13 +86,16 @@ impl<W: World> Responder<'_, W> {
         match effect {
             Effect::OpsItem => {
                 let content = OpsItemContent::of(incident, route, place);
-                if let Some(id) = &incident.ops_item
-                    && self.world.update(id, &content).await?
-                {
-                    return Ok(());
+                let sets_status = incident.ops_item_status != Some(content.status);
+                let is_there = match &incident.ops_item {
+                    Some(id) => self.world.update(id, &content, sets_status).await?,
+                    None => false,
+                };
+                if !is_there {
+                    // There is none, or somebody has deleted it.
+                    incident.ops_item = Some(self.world.create(&content).await?);
                 }
-                // There is none, or somebody has deleted it.
-                incident.ops_item = Some(self.world.create(&content).await?);
+                incident.ops_item_status = Some(content.status);
                 Ok(())
             }
             Effect::Runbook => {

@@ -46,6 +46,10 @@ pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake 
         let heard = match news {
             News::Signal(signal) => hear_signal(row, signal, policy, now, &mut intake),
             News::Outcome(report) => hear_outcome(row, report, policy, now, &mut intake),
+            News::Person(word) => match &mut row.incident {
+                Some(incident) => incident.hear_person(&word, now),
+                None => nothing(Reason::UnknownIncident(word.incident)),
+            },
         };
         intake.heard.push(heard);
     }
@@ -110,7 +114,7 @@ fn nothing(reason: Reason) -> Heard {
 }
 
 /// The incident's route in today's policy.
-pub(super) fn route_of<'p>(incident: &Incident, policy: &'p Policy) -> Option<&'p Route> {
+pub(crate) fn route_of<'p>(incident: &Incident, policy: &'p Policy) -> Option<&'p Route> {
     policy.route(&incident.route, &incident.problem)
 }
 

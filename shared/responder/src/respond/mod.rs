@@ -19,7 +19,7 @@ use mend_core::automation::{RoleArn, RoleFamily};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::guard::{Course, Facts, decide};
 use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{AttemptReport, Effect, Incident, Plan, State};
+use mend_core::incident::{AttemptReport, Effect, Incident, PersonsWord, Plan, State};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::Place;
@@ -33,7 +33,8 @@ use crate::error::{CallError, ResponseError, chain};
 use crate::world::{Claim, Lease, News, Row, World};
 use effects::Carried;
 use held::{Held, Stored};
-use intake::{Told, route_of, take_in};
+pub(crate) use intake::route_of;
+use intake::{Told, take_in};
 
 /// What the stack was deployed with.
 #[derive(Clone, Debug)]
@@ -79,10 +80,10 @@ enum Leave {
 /// Carries incidents, for one invocation.
 #[derive(Debug)]
 pub struct Responder<'a, W> {
-    world: &'a W,
-    policy: &'a Policy,
-    stack: &'a Stack,
-    invocation: &'a Invocation,
+    pub(crate) world: &'a W,
+    pub(crate) policy: &'a Policy,
+    pub(crate) stack: &'a Stack,
+    pub(crate) invocation: &'a Invocation,
 }
 
 impl<'a, W: World> Responder<'a, W> {
@@ -108,17 +109,53 @@ impl<'a, W: World> Responder<'a, W> {
         self.hear(&fingerprint, News::Outcome(report)).await
     }
 
+    /// Answers what a person says with an OpsItem.
+    pub async fn person(&self, word: PersonsWord) -> Result<Answer, ResponseError> {
+        let fingerprint = word.incident.fingerprint.clone();
+        self.hear(&fingerprint, News::Person(word)).await
+    }
+
+    /// Carries on what is left in an incident's row, and decides again what may be decided. `None`: somebody else
+    /// does, or there is no such incident.
+    pub async fn resume(&self, fingerprint: &Fingerprint) -> Result<Option<Answer>, ResponseError> {
+        let now = self.world.now();
+        let lease = self.lease(now);
+        match self.world.resume(fingerprint, &lease, now).await.map_err(ResponseError::Ledger)? {
+            Claim::Mine(row) => self.carry(Held::new(self.world, fingerprint, lease, row), true).await.map(Some),
+            Claim::Busy(_) | Claim::Known(_) | Claim::Nothing => Ok(None),
+        }
+    }
+
+    /// Whether deciding again about an open problem would come to anything else.
+    pub(crate) async fn would_change(&self, incident: &Incident) -> Result<bool, ResponseError> {
+        let Some(route) = route_of(incident, self.policy).filter(|_| incident.is_undecided()) else {
+            return Ok(false);
+        };
+        let facts = self.facts(incident, route, None).await?;
+        let (course, reasons) = decide(route, incident.evidence, facts);
+        let mut decided = incident.clone();
+        decided.take(course, &reasons, self.world.now());
+        Ok(decided != *incident)
+    }
+
+    /// A lease for this invocation, that nobody else's can be mistaken for.
+    pub(crate) fn lease(&self, now: Timestamp) -> Lease {
+        Lease {
+            holder: format!("{}/{}", self.invocation.id, now.milliseconds()),
+            until: self.invocation.deadline.plus(LEASE_MARGIN),
+        }
+    }
+
     /// Claims the incident's row for the news, or leaves the news with whoever holds it.
     async fn hear(&self, fingerprint: &Fingerprint, news: News) -> Result<Answer, ResponseError> {
         for _ in 0..ROUNDS {
             let now = self.world.now();
-            let lease = Lease {
-                holder: format!("{}/{}", self.invocation.id, now.milliseconds()),
-                until: self.invocation.deadline.plus(LEASE_MARGIN),
-            };
+            let lease = self.lease(now);
             let claim = self.world.claim(fingerprint, &news, &lease, now).await.map_err(ResponseError::Ledger)?;
             let busy = match claim {
-                Claim::Mine(row) => return self.carry(Held::new(self.world, fingerprint, lease, row)).await,
+                Claim::Mine(row) => {
+                    return self.carry(Held::new(self.world, fingerprint, lease, row), false).await;
+                }
                 Claim::Known(row) => return Ok(ignore(Reason::AlreadyKnown, row.incident.as_ref())),
                 Claim::Nothing => return Ok(ignore(nobody_listens(news), None)),
                 Claim::Busy(row) if self.holds(&row) => {
@@ -158,9 +195,10 @@ impl<'a, W: World> Responder<'a, W> {
         }
     }
 
-    /// Carries a claimed row until it is settled, or gives it back.
-    async fn carry(&self, mut held: Held<'a, W>) -> Result<Answer, ResponseError> {
-        let answer = self.carry_on(&mut held).await;
+    /// Carries a claimed row until it is settled, or gives it back. `resumes`: without news, what is undecided is
+    /// decided again.
+    async fn carry(&self, mut held: Held<'a, W>, resumes: bool) -> Result<Answer, ResponseError> {
+        let answer = self.carry_on(&mut held, resumes).await;
         // Who has failed before the row was settled must not keep others from it.
         if matches!(answer, Err(ResponseError::Facts(_) | ResponseError::Contention)) {
             held.abandon().await;
@@ -168,12 +206,12 @@ impl<'a, W: World> Responder<'a, W> {
         answer
     }
 
-    async fn carry_on(&self, held: &mut Held<'a, W>) -> Result<Answer, ResponseError> {
+    async fn carry_on(&self, held: &mut Held<'a, W>, resumes: bool) -> Result<Answer, ResponseError> {
         let mut told = Told::new();
         if held.row.incident.as_ref().is_some_and(|incident| !incident.outbox.is_empty()) {
             told.because(Reason::Resumed);
         }
-        let mut undecided = false;
+        let mut undecided = resumes && held.row.incident.as_ref().is_some_and(Incident::is_undecided);
         for _ in 0..ROUNDS {
             let intake = take_in(&mut held.row, self.policy, self.world.now());
             told.heard(&intake.heard);
@@ -337,6 +375,7 @@ fn nobody_listens(news: News) -> Reason {
     match news {
         News::Signal(_) => Reason::NothingToClear,
         News::Outcome(report) => Reason::UnknownIncident(report.incident),
+        News::Person(word) => Reason::UnknownIncident(word.incident),
     }
 }
 

@@ -10,26 +10,28 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mend_core::account::{AccountId, Partition, Region};
+use mend_core::account::{AccountId, Partition, PrincipalArn, Region};
 use mend_core::automation::{
     DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RoleFamily, RunbookName,
 };
 use mend_core::identity::{Fingerprint, IncidentId, resource_key};
-use mend_core::incident::{AttemptReport, Incident, Outcome};
+use mend_core::incident::{Attempt, AttemptReport, Incident, Outcome, PersonsWord, State};
 use mend_core::mode::{Environment, Mode};
 use mend_core::policy::{
     Category, Ceiling, Glob, ParameterSource, Policy, Problem, Route, RouteName, Severity, Takes, Title,
 };
-use mend_core::report::{MendEvent, Notification, OpsItemContent, Place};
+use mend_core::report::{MendEvent, Notification, OperationalValue, OpsItemContent, OpsItemStatus, Place};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::switches::{KillSwitch, ModeSwitch, Switches};
 use mend_core::time::Timestamp;
 use mend_responder::world::{
-    Automation, Claim, Clock, EventBus, Hold, Lease, Ledger, News, OpsCenter, Row, Start, SwitchBoard, Topic,
-    Write, Written,
+    Automation, Claim, Clock, Complaints, Configuration, Evaluation, EventBus, Hold, LastRun, Lease, Ledger, News,
+    OpenRows, OpsCenter, OpsItemSeen, Row, Start, SwitchBoard, ToldAt, Topic, Write, Written,
 };
-use mend_responder::{Answer, CallError, Invocation, Responder, ResponseError, Stack};
+use mend_responder::{
+    Answer, CallError, Execution, Invocation, Limits, Reconciled, Responder, ResponseError, Stack,
+};
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,16 @@ pub(crate) enum Call {
     Publish,
     Put,
     Switches,
+    Resume,
+    OpenRows,
+    BeginRun,
+    EndRun,
+    ChangedSince,
+    Execution,
+    Find,
+    Rules,
+    Complaints,
+    Evaluations,
 }
 
 /// Somebody else's doing in the middle of an invocation.
@@ -82,6 +94,13 @@ pub(crate) struct Account {
     pub(crate) before_states: RefCell<Vec<AttemptReport>>,
     pub(crate) history: RefCell<Vec<Incident>>,
     pub(crate) ops_items: RefCell<BTreeMap<String, (OpsItemId, OpsItemContent)>>,
+    /// Who changed an OpsItem last, and when.
+    touched: RefCell<BTreeMap<OpsItemId, (PrincipalArn, Timestamp)>>,
+    run: RefCell<(Option<Lease>, LastRun)>,
+    /// Executions that have ended without an event.
+    pub(crate) ended: RefCell<BTreeMap<ExecutionId, Execution>>,
+    /// What Config says now.
+    pub(crate) evaluations: RefCell<Vec<Evaluation>>,
     /// By client token.
     pub(crate) executions: RefCell<BTreeMap<String, (ExecutionId, String)>>,
     pub(crate) notifications: RefCell<Vec<Notification>>,
@@ -117,6 +136,70 @@ impl Account {
     /// Something happens just before the `index`-th call from now.
     pub(crate) fn interrupt(&self, index: usize, interruption: impl FnOnce(&Self) + 'static) {
         self.interruptions.borrow_mut().insert(self.calls.borrow().len() + index, Box::new(interruption));
+    }
+
+    /// A person sets the status of the one OpsItem.
+    pub(crate) fn person_sets(&self, status: OpsItemStatus) -> PersonsWord {
+        let mut items = self.ops_items.borrow_mut();
+        assert_eq!(items.len(), 1, "one OpsItem");
+        let (id, content) = items.values_mut().next().unwrap();
+        content.status = status;
+        let lee = PrincipalArn::from_static("arn:aws:iam::111122223333:user/lee");
+        self.touched.borrow_mut().insert(id.clone(), (lee.clone(), self.now()));
+        seen(id, content, &(lee, self.now())).word()
+    }
+
+    fn mend_touches(&self, id: &OpsItemId) {
+        let function = "arn:aws:sts::111122223333:assumed-role/mend-dev-Role/mend-dev-config-compliance";
+        self.touched.borrow_mut().insert(id.clone(), (PrincipalArn::from_static(function), self.now()));
+    }
+
+    /// The attempt under way ends, and nobody hears of it.
+    pub(crate) fn end_unheard(&self, status: &str, outcome: &str) {
+        let incident = self.the_incident();
+        let attempt = incident.running().expect("an attempt under way");
+        let token = incident.client_token(attempt.number);
+        let (id, _) = self.executions.borrow().get(&token).cloned().expect("an execution");
+        let list = |text: &str| vec![text.to_owned()];
+        let own = attempt.plan.parameters.iter().map(|(name, value)| (name.to_string(), list(value)));
+        let common = [
+            ("Incident".to_owned(), list(&incident.id.to_string())),
+            ("Attempt".to_owned(), list(&attempt.number.to_string())),
+        ];
+        let execution = Execution {
+            document: attempt.plan.runbook.to_string(),
+            status: status.to_owned(),
+            parameters: own.chain(common).collect(),
+            outputs: HashMap::from([("Conclude.Outcome".to_owned(), list(outcome))]),
+            ended_at: Some(self.now()),
+            failure: Some("it did not work".to_owned()),
+        };
+        self.ended.borrow_mut().insert(id, execution);
+    }
+
+    /// The answer to the start named no execution.
+    pub(crate) fn forget_execution_id(&self) {
+        for (row, _) in self.rows.borrow_mut().values_mut() {
+            if let Some(State::Remediating(attempt)) = row.incident.as_mut().map(|incident| &mut incident.state) {
+                attempt.execution = None;
+            }
+        }
+    }
+
+    /// A rule's word about a look of then, recorded now.
+    pub(crate) fn signal_recorded_now(&self, rule: &str, state: CauseState, seconds: i64) -> News {
+        News::Signal(Signal { recorded_at: self.now(), ..signal(rule, state, seconds) })
+    }
+
+    /// Config says this now, and no event tells it.
+    pub(crate) fn config_says(&self, rule: &str, id: &str, state: CauseState, seconds: i64) {
+        let rule = ConfigRuleName::new(rule).unwrap();
+        let id = ResourceId::new(id).unwrap();
+        let mut evaluations = self.evaluations.borrow_mut();
+        evaluations.retain(|evaluation| evaluation.rule != rule || evaluation.id != id);
+        let kind = ResourceType::from_static("AWS::EC2::SecurityGroup");
+        let told_at = ToldAt { at: at(seconds), recorded_at: at(seconds) };
+        evaluations.push(Evaluation { rule, kind, id, state, told_at });
     }
 
     pub(crate) fn calls_since(&self, start: usize) -> Vec<Call> {
@@ -261,6 +344,72 @@ impl Ledger for Account {
         })
         .await
     }
+
+    async fn resume(&self, fingerprint: &Fingerprint, lease: &Lease, now: Timestamp) -> Result<Claim, CallError> {
+        self.call(Call::Resume, || {
+            let mut rows = self.rows.borrow_mut();
+            let Some((row, settled)) = rows.get_mut(fingerprint) else { return Ok(Claim::Nothing) };
+            if row.is_held(now) {
+                return Ok(Claim::Busy(row.clone()));
+            }
+            row.lease = Some(lease.clone());
+            row.version += 1;
+            *settled = false;
+            Ok(Claim::Mine(row.clone()))
+        })
+        .await
+    }
+
+    /// Pages of two.
+    async fn open_rows(&self, after: Option<&Fingerprint>) -> Result<OpenRows, CallError> {
+        self.call(Call::OpenRows, || {
+            let rows = self.rows.borrow();
+            let mut open = rows
+                .iter()
+                .filter(|(fingerprint, (row, _))| row.is_open() && after.is_none_or(|after| *fingerprint > after));
+            let page: Vec<_> =
+                open.by_ref().take(2).map(|(fingerprint, (row, _))| (fingerprint.clone(), row.clone())).collect();
+            let next = open.next().and(page.last()).map(|(fingerprint, _)| fingerprint.clone());
+            Ok(OpenRows { rows: page, not_understood: Vec::new(), next })
+        })
+        .await
+    }
+
+    async fn begin_run(&self, lease: &Lease, now: Timestamp) -> Result<Option<LastRun>, CallError> {
+        self.call(Call::BeginRun, || {
+            let (held, last) = &mut *self.run.borrow_mut();
+            if held.as_ref().is_some_and(|held| held.until > now) {
+                return Ok(None);
+            }
+            *held = Some(lease.clone());
+            Ok(Some(last.clone()))
+        })
+        .await
+    }
+
+    async fn end_run(&self, holder: &str, run: &LastRun) -> Result<(), CallError> {
+        self.call(Call::EndRun, || {
+            let (held, last) = &mut *self.run.borrow_mut();
+            if held.as_ref().is_some_and(|held| held.holder == holder) {
+                (*held, *last) = (None, run.clone());
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn seen(id: &OpsItemId, content: &OpsItemContent, (by, changed_at): &(PrincipalArn, Timestamp)) -> OpsItemSeen {
+    let OperationalValue::Searchable(incident) = &content.operational_data["mend/incident"] else {
+        panic!("the incident is searchable")
+    };
+    OpsItemSeen {
+        id: id.clone(),
+        incident: incident.parse().unwrap(),
+        is_resolved: content.status == OpsItemStatus::Resolved,
+        by: Some(by.clone()),
+        changed_at: *changed_at,
+    }
 }
 
 impl OpsCenter for Account {
@@ -272,16 +421,72 @@ impl OpsCenter for Account {
             let next = OpsItemId::new(format!("oi-{number:012x}")).unwrap();
             let (id, stored) = items.entry(dedup).or_insert_with(|| (next, content.clone()));
             *stored = content.clone();
+            self.mend_touches(id);
             Ok(id.clone())
         })
         .await
     }
 
-    async fn update(&self, id: &OpsItemId, content: &OpsItemContent) -> Result<bool, CallError> {
+    async fn update(
+        &self,
+        id: &OpsItemId,
+        content: &OpsItemContent,
+        sets_status: bool,
+    ) -> Result<bool, CallError> {
         self.call(Call::UpdateOpsItem, || {
             let mut items = self.ops_items.borrow_mut();
-            let item = items.values_mut().find(|(existing, _)| existing == id);
-            Ok(item.map(|(_, stored)| *stored = content.clone()).is_some())
+            let Some((_, stored)) = items.values_mut().find(|(existing, _)| existing == id) else {
+                return Ok(false);
+            };
+            let status = if sets_status { content.status } else { stored.status };
+            *stored = OpsItemContent { status, ..content.clone() };
+            self.mend_touches(id);
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn changed_since(&self, since: Timestamp) -> Result<Vec<OpsItemSeen>, CallError> {
+        self.call(Call::ChangedSince, || {
+            let touched = self.touched.borrow();
+            let items = self.ops_items.borrow();
+            let seen = items.values().map(|(id, content)| seen(id, content, &touched[id]));
+            Ok(seen.filter(|seen| seen.changed_at > since).collect())
+        })
+        .await
+    }
+}
+
+impl Configuration for Account {
+    async fn complaining_rules(&self) -> Result<Vec<ConfigRuleName>, CallError> {
+        self.call(Call::Rules, || {
+            let evaluations = self.evaluations.borrow();
+            let complaints = evaluations.iter().filter(|evaluation| evaluation.state == CauseState::Violated);
+            let rules: BTreeSet<_> = complaints.map(|evaluation| evaluation.rule.clone()).collect();
+            Ok(rules.into_iter().collect())
+        })
+        .await
+    }
+
+    /// Pages of two.
+    async fn complaints(&self, rule: &ConfigRuleName, page: Option<String>) -> Result<Complaints, CallError> {
+        self.call(Call::Complaints, || {
+            let evaluations = self.evaluations.borrow();
+            let mut all = evaluations
+                .iter()
+                .filter(|evaluation| evaluation.rule == *rule && evaluation.state == CauseState::Violated);
+            let from: usize = page.map_or(0, |page| page.parse().unwrap());
+            let shown: Vec<_> = all.by_ref().skip(from).take(2).cloned().collect();
+            let next = all.next().map(|_| (from + 2).to_string());
+            Ok(Complaints { evaluations: shown, next })
+        })
+        .await
+    }
+
+    async fn evaluations(&self, resource: &Resource) -> Result<Vec<Evaluation>, CallError> {
+        self.call(Call::Evaluations, || {
+            let evaluations = self.evaluations.borrow();
+            Ok(evaluations.iter().filter(|evaluation| evaluation.id == resource.id).cloned().collect())
         })
         .await
     }
@@ -301,6 +506,32 @@ impl Automation for Account {
                 executions.entry(start.client_token.clone()).or_insert_with(|| (next, request.clone()));
             assert_eq!(*first, request, "a repeated start says the same");
             Ok(Some(id.clone()))
+        })
+        .await
+    }
+
+    async fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CallError> {
+        self.call(Call::Execution, || {
+            let started = self.executions.borrow().values().any(|(started, _)| started == id);
+            let running = Execution {
+                document: "Mend-CloseAdminPorts".to_owned(),
+                status: "InProgress".to_owned(),
+                parameters: HashMap::new(),
+                outputs: HashMap::new(),
+                ended_at: None,
+                failure: None,
+            };
+            Ok(self.ended.borrow().get(id).cloned().or(started.then_some(running)))
+        })
+        .await
+    }
+
+    async fn find(&self, incident: &IncidentId, attempt: &Attempt) -> Result<Option<ExecutionId>, CallError> {
+        self.call(Call::Find, || {
+            let wanted = format!("{incident} {} ", attempt.number);
+            let executions = self.executions.borrow();
+            let found = executions.values().find(|(_, request)| request.starts_with(&wanted));
+            Ok(found.map(|(id, _)| id.clone()))
         })
         .await
     }
@@ -445,8 +676,23 @@ pub(crate) fn deliver_as(
         match news.clone() {
             News::Signal(signal) => responder.signal(signal).await,
             News::Outcome(report) => responder.outcome(report).await,
+            News::Person(word) => responder.person(word).await,
         }
     };
+    run_to_its_end(response)
+}
+
+/// One run of `reconcile`. `None`: the function died.
+pub(crate) fn reconcile(account: &Account, mode: Mode) -> Option<Result<Reconciled, ResponseError>> {
+    account.invocations.set(account.invocations.get() + 1);
+    let (policy, stack) = (policy(), stack(mode));
+    let id = format!("invocation-{}", account.invocations.get());
+    let invocation = Invocation { id, deadline: at(account.now.get() + 50) };
+    let responder = Responder::new(account, &policy, &stack, &invocation);
+    run_to_its_end(responder.reconcile(Limits { new_incidents: 3 }))
+}
+
+fn run_to_its_end<T>(response: impl Future<Output = T>) -> Option<T> {
     // Nothing in the modelled account waits, so what has not ended at once never will.
     let mut response = std::pin::pin!(response);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

@@ -56,7 +56,10 @@ fn freshness() -> impl Strategy<Value = Freshness> {
 }
 
 fn cause() -> impl Strategy<Value = Cause> {
-    text("[a-zA-Z0-9._:/@+=,#() -]{1,128}", ConfigRuleName::new).prop_map(Cause::ConfigRule)
+    prop_oneof![
+        text("[a-zA-Z0-9._:/@+=,#() -]{1,128}", ConfigRuleName::new).prop_map(Cause::ConfigRule),
+        Just(Cause::Person),
+    ]
 }
 
 fn any_effect() -> impl Strategy<Value = Effect> {
@@ -84,7 +87,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    let how = select(&[Resolution::Remediated, Resolution::AlreadyCompliant, Resolution::Cleared][..]);
+    let how = select(
+        &[Resolution::Remediated, Resolution::AlreadyCompliant, Resolution::Cleared, Resolution::ByPerson][..],
+    );
     prop_oneof![
         Just(State::Open),
         plan().prop_map(State::Observed),
@@ -93,12 +98,17 @@ fn state() -> impl Strategy<Value = State> {
         attempt().prop_map(State::AwaitingApproval),
         attempt().prop_map(State::Remediating),
         Just(State::Escalated),
+        Just(State::Reopened),
         (time(), time(), how).prop_map(|(at, proved_at, how)| State::Resolved { at, proved_at, how }),
     ]
 }
 
 fn news() -> impl Strategy<Value = News> {
-    prop_oneof![signal().prop_map(News::Signal), report().prop_map(News::Outcome)]
+    prop_oneof![
+        signal().prop_map(News::Signal),
+        report().prop_map(News::Outcome),
+        persons_word().prop_map(News::Person),
+    ]
 }
 
 prop_compose! {
@@ -186,6 +196,18 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn persons_word()(
+        incident in incident_id(),
+        ops_item in text("oi-[0-9a-f]{12}", OpsItemId::new),
+        state in cause_word(),
+        by in option::of(text("arn:aws:iam::[0-9]{12}:user/[a-zA-Z0-9_+=,.@-]{1,64}", PrincipalArn::new)),
+        at in time(),
+    ) -> PersonsWord {
+        PersonsWord { incident, ops_item, state, by, at }
+    }
+}
+
+prop_compose! {
     fn cause_record()(state in cause_word(), at in time()) -> CauseRecord {
         CauseRecord { state, at }
     }
@@ -210,13 +232,16 @@ prop_compose! {
         occasions in any::<u32>(),
         people_know in any::<bool>(),
         outbox in vec(any_effect(), 0..6),
-        ops_item in option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)),
+        (ops_item, ops_item_status) in (
+            option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)),
+            option::of(select(&[OpsItemStatus::Open, OpsItemStatus::InProgress, OpsItemStatus::Resolved][..])),
+        ),
         notes in vec(note(), 0..4),
     ) -> Incident {
         Incident {
             id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, occasions,
             people_know,
-            outbox, ops_item, notes,
+            outbox, ops_item, ops_item_status, notes,
         }
     }
 }
@@ -243,6 +268,22 @@ proptest! {
     #[test]
     fn what_was_told_later_is_stored_as_the_greater_text(one in told_at(), other in told_at()) {
         prop_assert_eq!(one.cmp(&other), stored_told_at(one).cmp(&stored_told_at(other)));
+    }
+
+    #[test]
+    fn what_a_run_leaves_survives_its_storage(
+        people_heard_at in option::of(time()),
+        position in prop_oneof![
+            Just(Position::Start),
+            text("[0-9a-f]{32}", Fingerprint::new).prop_map(Position::Incidents),
+            Just(Position::People),
+            text("[a-z-]{1,64}", ConfigRuleName::new).prop_map(Position::Rules),
+        ],
+    ) {
+        let run = LastRun { people_heard_at, position };
+        let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(StoredRun::from(&run)).unwrap();
+        let stored: StoredRun = serde_dynamo::from_item(item).unwrap();
+        prop_assert_eq!(LastRun::try_from(stored).unwrap(), run);
     }
 
     #[test]

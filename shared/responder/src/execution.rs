@@ -1,14 +1,30 @@
 //! From an execution to the report of an attempt. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use mend_aws::Execution;
 use mend_core::automation::{ExecutionId, ParameterName, RunbookName};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::identity::{AttemptNumber, IncidentId};
 use mend_core::incident::{AttemptReport, Outcome};
 use mend_core::time::Timestamp;
 use serde::de::IgnoredAny;
+
+/// What an execution says of itself, as far as an attempt's outcome needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// The document's name.
+    pub document: String,
+    /// The status, in the API's spelling: `Success`, `Failed`, `TimedOut`, `Cancelled` …
+    pub status: String,
+    /// The parameters, each a list.
+    pub parameters: HashMap<String, Vec<String>>,
+    /// The outputs, by `step.Output`, each a list.
+    pub outputs: HashMap<String, Vec<String>>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
 
 /// Every Mend runbook ends in a step of this name.
 const OUTCOME: &str = "Conclude.Outcome";
@@ -18,7 +34,7 @@ const BEFORE_STATE: &str = ".BeforeState";
 
 /// Why an execution is no report of an attempt.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NoReport {
+pub enum NoReport {
     /// It was none.
     NotOurs(Decision),
     /// The event said that it has ended, and the execution does not say so yet.
@@ -26,7 +42,7 @@ pub(crate) enum NoReport {
 }
 
 /// What the execution says of the attempt that it was.
-pub(crate) fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<AttemptReport, NoReport> {
+pub fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<AttemptReport, NoReport> {
     let ignore = |reason| Err(NoReport::NotOurs(Decision::new(Verdict::Ignore, reason)));
     let parameter = |name: &str| execution.parameters.get(name).and_then(|values| values.first());
     let incident = parameter("Incident").and_then(|text| text.parse::<IncidentId>().ok());

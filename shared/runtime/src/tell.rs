@@ -1,0 +1,87 @@
+//! What a function says about each event: one line in the log, and metrics for alarms and dashboards.
+//!
+//! Metrics go out as CloudWatch's embedded metric format, so they cost no call.
+
+use std::io;
+
+use mend_core::decision::Verdict;
+use mend_core::mode::Environment;
+use mend_responder::{Answer, Reconciled};
+use metrics::{counter, gauge};
+use metrics_cloudwatch_embedded::{Builder, Collector};
+use serde::Serialize;
+use tracing::{error, field, info, warn};
+
+/// What a handler answers.
+pub trait Tell: Serialize {
+    /// Says in the log what came of the event, and counts it.
+    fn tell(&self, correlation_id: Option<&str>);
+}
+
+impl Tell for Answer {
+    /// Somebody should look at what was rejected: AWS sends no such events.
+    fn tell(&self, correlation_id: Option<&str>) {
+        macro_rules! line {
+            ($level:ident) => {
+                $level!(
+                    correlation_id,
+                    decision = %self.decision,
+                    incident.id = self.incident,
+                    opsitem.id = self.ops_item.as_ref().map(field::display),
+                    execution.id = self.execution.as_ref().map(field::display),
+                    "{}",
+                    sentence(self)
+                )
+            };
+        }
+        if self.decision == Verdict::Reject {
+            line!(warn)
+        } else {
+            line!(info)
+        }
+        if self.escalated() {
+            counter!(ESCALATIONS).increment(1);
+        }
+    }
+}
+
+impl Tell for Reconciled {
+    /// The heart beats only for a run that could look at everything: its silence is an alarm.
+    fn tell(&self, correlation_id: Option<&str>) {
+        let sentence = sentence_of_run(self);
+        if self.failures.is_empty() {
+            info!(correlation_id, "{sentence}");
+        } else {
+            error!(correlation_id, "{sentence}");
+        }
+        counter!(ESCALATIONS).increment(u64::try_from(self.escalated).unwrap_or(u64::MAX));
+        if !self.elsewhere && self.failures.is_empty() {
+            counter!("Heartbeat").increment(1);
+        }
+        if self.complete {
+            gauge!("OpenIncidents").set(f64::from(u32::try_from(self.open).unwrap_or(u32::MAX)));
+        }
+    }
+}
+
+const ESCALATIONS: &str = "Escalations";
+
+/// Where the metrics of this function go.
+pub(crate) fn metrics(environment: Environment) -> Result<&'static Collector, metrics_cloudwatch_embedded::Error> {
+    Builder::new().cloudwatch_namespace("Mend").with_dimension("Environment", environment.to_string()).init()
+}
+
+/// Writes out what was counted. Who cannot write to the log has no way to say so.
+pub(crate) fn flush(metrics: &Collector) {
+    let _ = metrics.flush(io::stdout().lock());
+}
+
+/// The answer as a person would say it.
+fn sentence(answer: &Answer) -> String {
+    let reasons: Vec<_> = answer.reasons.iter().map(ToString::to_string).collect();
+    format!("{}: {}", answer.decision, reasons.join("; "))
+}
+
+fn sentence_of_run(run: &Reconciled) -> String {
+    format!("reconcile: {run}")
+}
