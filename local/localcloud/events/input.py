@@ -93,7 +93,7 @@ def _transformed(transformer: dict[str, Any], event: Event, known: dict[str, Any
     paths = transformer.get("InputPathsMap") or {}
     values = {name: _value_at(path, event) for name, path in paths.items()} | known
     template = transformer["InputTemplate"]
-    is_object = template.lstrip().startswith("{")
+    is_text = template.lstrip().startswith('"')
 
     def written(name: str, in_string: bool) -> str:
         value = values.get(name, _MISSING)
@@ -102,12 +102,12 @@ def _transformed(transformer: dict[str, Any], event: Event, known: dict[str, Any
         if not in_string:
             return compact(value)
         # Nothing is escaped here, which makes the text of some values invalid JSON: so it is on AWS.
-        if isinstance(value, dict | list) and not is_object:
+        if isinstance(value, dict | list) and is_text:
             return compact(value).replace('"', "")
         return value if isinstance(value, str) else compact(value)
 
     text = _filled(template, written)
-    if not is_object:
+    if is_text:
         return text
     try:
         return compact(json.loads(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.iam.models import iam_backends
@@ -12,6 +11,7 @@ from moto.scheduler.exceptions import ScheduleGroupNotFound, ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
 from moto.scheduler.responses import EventBridgeSchedulerResponse
 
+from localcloud import clock
 from localcloud.resource_policy import allows
 from localcloud.scheduler.invocation import TARGET_SERVICES
 from localcloud.scheduler.schedules import moment
@@ -57,10 +57,9 @@ def _check_times(schedule: dict[str, Any]) -> None:
     except InvalidExpression:
         raise ValidationException(f"Invalid Schedule Expression {expression}.") from None
     start, end = moment(schedule.get("start_date")), moment(schedule.get("end_date"))
-    if end and end <= max(start or end, datetime.now(UTC)):
-        raise ValidationException(
-            "The EndDate you specify must come after the StartDate and the current time."
-        )
+    now = clock.now()
+    if end and end <= max(start or now, now):
+        raise ValidationException("The EndDate must come after the StartDate and the current time.")
 
 
 def _check_window(window: dict[str, Any]) -> None:
@@ -76,9 +75,7 @@ def _check_target(target: dict[str, Any]) -> None:
             " Schedules invoke functions and send to queues, topics and event buses."
         )
     if (service == "event-bus") != ("EventBridgeParameters" in target):
-        raise ValidationException(
-            "EventBridgeParameters belong to the target of an event bus, which needs them."
-        )
+        raise ValidationException("EventBridgeParameters belong to an event bus, which needs them.")
     if target["Arn"].endswith(".fifo") != ("SqsParameters" in target):
         raise ValidationException("SqsParameters belong to a FIFO queue, which needs them.")
     if service in ("lambda", "event-bus") and target.get("Input") is not None:
@@ -89,9 +86,7 @@ def _check_target(target: dict[str, Any]) -> None:
     for limit, (least, most) in RETRY_LIMITS.items():
         value = (target.get("RetryPolicy") or {}).get(limit)
         if value is not None and not least <= int(value) <= most:
-            raise ValidationException(
-                f"{limit} of the RetryPolicy is not between {least} and {most}: {value}."
-            )
+            raise ValidationException(f"{limit} must be between {least} and {most}, not {value}.")
     queue = (target.get("DeadLetterConfig") or {}).get("Arn")
     if queue and (service_of(queue) != "sqs" or queue.endswith(".fifo")):
         raise ValidationException(f"The dead-letter queue {queue} is no standard queue.")
