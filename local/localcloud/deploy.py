@@ -1,4 +1,4 @@
-"""Deploys the project's own template into the local cloud: SAM transform, runbooks, stack."""
+"""Deploys the project's own template into the local cloud as `sam deploy` does: package, plan, execute."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from botocore.exceptions import ClientError
-from samtranslator.model.exceptions import InvalidDocumentException
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
 
+from localcloud.binaries import pack
 from localcloud.clients import client
+from localcloud.cloudformation.errors import InvalidTemplate
+from localcloud.cloudformation.template import includes, parse
 from localcloud.settings import REGION, settings
 
 CODE_BUCKET = "local-cloud-code"
+CHANGE_SET = "local-cloud"
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 class DeployError(Exception):
@@ -36,13 +37,15 @@ class Stack:
 
 
 def deploy(template_path: Path, stack_name: str, parameters: dict[str, str]) -> Stack:
-    """Create the stack. Parameters that the template does not declare are an error, as on AWS."""
+    """Create or update the stack. A parameter that the template does not declare is an error, as on AWS."""
     template = _read(template_path)
-    if unknown := parameters.keys() - template.get("Parameters", {}).keys():
-        raise DeployError(f"{template_path} declares no parameter {', '.join(sorted(unknown))}.")
-    _include(template, template_path.parent)
-    packages = _place_code(template, template_path)
-    stack = _create(_transformed(template, template_path), template_path, stack_name, parameters, packages)
+    s3 = client("s3")
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    _package_snippets(template, template_path.parent)
+    packages = _package_code(template, template_path)
+    _bring_about(template, template_path, stack_name, parameters)
+    stack = _described(stack_name, packages)
     _release(stack)
     return stack
 
@@ -50,40 +53,36 @@ def deploy(template_path: Path, stack_name: str, parameters: dict[str, str]) -> 
 def _release(stack: Stack) -> None:
     """Do what an operator does once, after the first deployment: release the kill switch."""
     if name := stack.outputs.get("KillSwitchParameterName"):
-        client("ssm").put_parameter(Name=name, Type="String", Value="released")
+        ssm = client("ssm")
+        with contextlib.suppress(ssm.exceptions.ParameterAlreadyExists):
+            ssm.put_parameter(Name=name, Type="String", Value="released")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        template = yaml_parse(path.read_text())
+        return parse(path.read_text())
     except OSError as error:
         raise DeployError(f"The template {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise DeployError(f"The template {path} is not YAML: {error}") from None
-    if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
-        raise DeployError(f"The template {path} has no Resources.")
-    return template
+    except InvalidTemplate as error:
+        raise DeployError(f"The template {path} is not valid: {error.message}") from None
 
 
-def _include(template: dict[str, Any], root: Path) -> None:
-    """Put runbooks in place of `AWS::Include`, which moto does not know, as JSON text, which it keeps."""
-    for name, resource in template["Resources"].items():
-        properties = resource.get("Properties") or {}
-        content = properties.get("Content")
-        if resource.get("Type") != "AWS::SSM::Document" or not isinstance(content, dict):
+def _package_snippets(template: dict[str, Any], root: Path) -> None:
+    """Upload what `AWS::Include` names, and name it by its place in S3."""
+    for place in includes(template):
+        parameters = place["Fn::Transform"].get("Parameters") or {}
+        location = parameters.get("Location")
+        if not isinstance(location, str) or "://" in location:
             continue
-        include = content.get("Fn::Transform")
-        if include:
-            path = root / include["Parameters"]["Location"]
-            try:
-                content = yaml.safe_load(path.read_text())
-            except (OSError, yaml.YAMLError) as error:
-                raise DeployError(f"The document of {name}, {path}, cannot be read: {error}") from None
-        properties |= {"Content": json.dumps(content, default=str), "DocumentFormat": "JSON"}
+        try:
+            text = (root / location).read_bytes()
+        except OSError as error:
+            raise DeployError(f"The snippet {root / location} cannot be read: {error.strerror}.") from None
+        parameters["Location"] = _upload(location, text)
 
 
-def _place_code(template: dict[str, Any], template_path: Path) -> dict[str, str]:
-    """Point each function's code at an object named like its cargo package, and look for its binary."""
+def _package_code(template: dict[str, Any], template_path: Path) -> dict[str, str]:
+    """Upload code that runs the built binary of each function's cargo package."""
     packages = {}
     for name, resource in template["Resources"].items():
         if resource.get("Type") != "AWS::Serverless::Function":
@@ -91,64 +90,76 @@ def _place_code(template: dict[str, Any], template_path: Path) -> dict[str, str]
         code = resource["Properties"].get("CodeUri")
         if not isinstance(code, str):
             raise DeployError(f"{template_path}: {name} needs a CodeUri, the folder of its cargo package.")
-        package = packages[name] = Path(code).name
-        resource["Properties"]["CodeUri"] = {"Bucket": CODE_BUCKET, "Key": package}
+        packages[name] = Path(code).name
     missing = [p for p in packages.values() if not os.access(settings.binaries / p, os.X_OK)]
     if missing:
         raise DeployError(
             f"There is no {' and no '.join(missing)} in {settings.binaries}. Build the functions with"
             " `cargo build`, or name the folder of their binaries with --binaries."
         )
+    for name, package in packages.items():
+        location = _upload(f"{package}.zip", pack(settings.binaries / package))
+        template["Resources"][name]["Properties"]["CodeUri"] = location
     return packages
 
 
-def _transformed(template: dict[str, Any], path: Path) -> dict[str, Any]:
-    class NoManagedPolicies:
-        @staticmethod
-        def load() -> dict[str, str]:
-            return {}
-
-    os.environ["AWS_DEFAULT_REGION"] = REGION
-    try:
-        return transform(template, {}, NoManagedPolicies())
-    except InvalidDocumentException as error:
-        causes = "; ".join(cause.message for cause in error.causes)
-        raise DeployError(f"The SAM template {path} is not valid: {causes}") from None
+def _upload(key: str, body: bytes) -> str:
+    client("s3").put_object(Bucket=CODE_BUCKET, Key=key, Body=body)
+    return f"s3://{CODE_BUCKET}/{key}"
 
 
-def _create(
-    template: dict[str, Any],
-    path: Path,
-    stack_name: str,
-    parameters: dict[str, str],
-    packages: dict[str, str],
-) -> Stack:
-    s3 = client("s3")
-    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    for package in packages.values():
-        s3.put_object(Bucket=CODE_BUCKET, Key=package, Body=b"The local cloud runs the built binary.")
+def _bring_about(template: dict[str, Any], path: Path, stack_name: str, parameters: dict[str, str]) -> None:
     cloudformation = client("cloudformation")
+    _upload(path.name, json.dumps(template).encode())
     try:
-        cloudformation.create_stack(
+        change_set = cloudformation.create_change_set(
             StackName=stack_name,
-            TemplateBody=json.dumps(template),
+            ChangeSetName=CHANGE_SET,
+            ChangeSetType="CREATE" if _status(stack_name) in (None, "REVIEW_IN_PROGRESS") else "UPDATE",
+            TemplateURL=f"{settings.endpoint_url}/{CODE_BUCKET}/{path.name}",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
+            Capabilities=CAPABILITIES,
+        )["Id"]
+        described = cloudformation.describe_change_set(ChangeSetName=change_set)
+        if described["Status"] == "FAILED":
+            cloudformation.delete_change_set(ChangeSetName=change_set)
+            if "didn't contain changes" in described["StatusReason"]:
+                return
+            raise DeployError(f"CloudFormation refused {path}: {described['StatusReason']}")
+        cloudformation.execute_change_set(ChangeSetName=change_set)
     except ClientError as error:
         reason = error.response["Error"]["Message"]
         raise DeployError(f"CloudFormation refused {path}: {reason}") from None
+    if _status(stack_name) not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        raise DeployError(f"CloudFormation could not deploy {path}: {_first_failure(stack_name)}")
 
-    def physical_name(logical_name: str) -> str:
-        resource = cloudformation.describe_stack_resource(
-            StackName=stack_name, LogicalResourceId=logical_name
-        )
-        return resource["StackResourceDetail"]["PhysicalResourceId"]
 
-    stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+def _status(stack_name: str) -> str | None:
+    """Return the status of the stack, if it exists."""
+    pages = client("cloudformation").get_paginator("describe_stacks").paginate()
+    found = (stack for page in pages for stack in page["Stacks"] if stack["StackName"] == stack_name)
+    return next((stack["StackStatus"] for stack in found), None)
+
+
+def _first_failure(stack_name: str) -> str:
+    """Return what the stack's last operation stumbled over first."""
+    pages = client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack_name)
+    failures = [e for page in pages for e in page["StackEvents"] if e["ResourceStatus"].endswith("_FAILED")]
+    latest = failures[0]
+    return f"{latest['LogicalResourceId']} ({latest['ResourceType']}): {latest.get('ResourceStatusReason')}"
+
+
+def _described(stack_name: str, packages: dict[str, str]) -> Stack:
+    cloudformation = client("cloudformation")
+    (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
+    names = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+    }
     return Stack(
         name=stack_name,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
-        functions={package: physical_name(logical) for logical, package in packages.items()},
+        functions={package: names[logical] for logical, package in packages.items() if logical in names},
     )

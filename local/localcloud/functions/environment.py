@@ -8,15 +8,11 @@ from pathlib import Path
 from moto.awslambda.models import LambdaFunction
 
 from localcloud import clock
+from localcloud.binaries import binary_of
 from localcloud.principals import credentials_of
 from localcloud.settings import REGION, settings
 
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "RUST_BACKTRACE")
-
-
-def binary_of(function: LambdaFunction) -> Path:
-    """Return where the function's built binary is: its code key is the name of its cargo package."""
-    return settings.binaries.absolute() / str(function.code.get("S3Key", function.function_name))
 
 
 def stack_environment(function: LambdaFunction) -> dict[str, str]:

@@ -22,7 +22,8 @@ from typing import Any
 
 from moto.awslambda.models import LambdaFunction
 
-from localcloud.functions.environment import binary_of, process_environment
+from localcloud.binaries import binary_of
+from localcloud.functions.environment import process_environment
 
 INIT_SECONDS = 10.0
 API = "/2018-06-01/runtime"

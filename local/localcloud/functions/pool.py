@@ -10,7 +10,7 @@ from moto.awslambda.models import LambdaFunction
 
 from localcloud import clock, journal
 from localcloud.background import Stopped
-from localcloud.functions.environment import binary_of
+from localcloud.binaries import binary_of
 from localcloud.functions.instance import Instance, Outcome
 from localcloud.settings import settings
 
@@ -138,7 +138,9 @@ def _fingerprint(function: LambdaFunction) -> Any:
 
 
 def _invalid_entrypoint(function: LambdaFunction, error: OSError) -> bytes:
-    message = f"The binary {binary_of(function)} cannot be started ({error.strerror}); build it first."
+    message = (
+        f"The binary {binary_of(function).resolve()} cannot be started ({error.strerror}); build it first."
+    )
     return json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": message}).encode()
 
 

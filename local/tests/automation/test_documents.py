@@ -169,7 +169,6 @@ def test_a_document_describes_itself_as_the_service_does(automation):
     assert (described["DocumentType"], described["SchemaVersion"]) == ("Automation", "0.3")
 
 
-@pytest.mark.filterwarnings("ignore:Exception.* does not match an error shape")
 def test_a_document_of_a_template_is_checked_and_described(automation):
     def deploy(stack, content):
         properties = {
@@ -179,15 +178,18 @@ def test_a_document_of_a_template_is_checked_and_described(automation):
             "Name": stack,
         }
         template = {"Resources": {"Runbook": {"Type": "AWS::SSM::Document", "Properties": properties}}}
-        automation.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
+        cloudformation = automation.client("cloudformation")
+        cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+        return [event.get("ResourceStatusReason", "") for event in events]
 
     deploy("Mend-Template", {"schemaVersion": "0.3", "assumeRole": automation.role, "mainSteps": [STEP]})
 
     described = automation.client("ssm").describe_document(Name="Mend-Template")["Document"]
     assert len(described["Hash"]) == 64
     assert automation.wait(automation.start("Mend-Template"))["AutomationExecutionStatus"] == "Success"
-    with pytest.raises(ClientError, match="mainSteps holds no step"):
-        deploy("Mend-Wrong", {"schemaVersion": "0.3", "mainSteps": []})
+    reasons = deploy("Mend-Wrong", {"schemaVersion": "0.3", "mainSteps": []})
+    assert any("mainSteps holds no step" in reason for reason in reasons)
 
 
 def test_other_documents_are_left_alone(automation):

@@ -148,7 +148,7 @@ def test_a_missing_binary_is_said(workplace: Path):
 def test_a_bad_template_is_said(workplace: Path):
     (workplace / "template.yaml").write_text(TEMPLATE.replace("AWS::IAM::Role", "AWS::IAM::Rule"))
     problem = complaint(start(workplace))
-    assert "does not know the resource type AWS::IAM::Rule" in problem
+    assert "Unrecognized resource types: [AWS::IAM::Rule]" in problem
 
 
 def test_a_wrong_mode_is_said(workplace: Path):

@@ -83,23 +83,26 @@ def test_a_subscription_is_made(template):
 @pytest.mark.parametrize(
     ("resources", "problem"),
     [
-        ("X: {Type: AWS::Budgets::Budget}", "does not know the resource type AWS::Budgets::Budget"),
+        ("X: {Type: AWS::Budgets::Budget}", "Unrecognized resource types: [AWS::Budgets::Budget]"),
         ("X: {Type: AWS::Serverless::Function, Properties: {Handler: h}}", "X needs a CodeUri"),
         (
             "X: {Type: AWS::Serverless::Function, Properties: {CodeUri: functions/absent}}",
             "There is no absent in",
         ),
-        ("X: {Type: AWS::Serverless::Function, Properties: {CodeUri: functions/stand-in}}", "is not valid"),
+        (
+            "X: {Type: AWS::Serverless::Function, Properties: {CodeUri: functions/stand-in}}",
+            "Resource with id [X] is invalid",
+        ),
         (
             "X: {Type: AWS::SSM::Document, Properties: {Content: {Fn::Transform: {Name: AWS::Include,"
             " Parameters: {Location: absent.yaml}}}}}",
-            "absent.yaml, cannot be read",
+            "absent.yaml cannot be read",
         ),
         (
             "X: {Type: AWS::Events::Rule, Properties: {EventPattern: {a: [{b: c}]}}}",
             "Unrecognized match type b",
         ),
-        ("X: [", "is not YAML"),
+        ("X: [", "YAML not well-formed"),
     ],
 )
 def test_what_is_wrong_is_said(template, resources: str, problem: str):
@@ -109,7 +112,7 @@ def test_what_is_wrong_is_said(template, resources: str, problem: str):
 
 
 def test_unknown_parameters_and_templates_are_refused():
-    with pytest.raises(DeployError, match="declares no parameter Colour"):
+    with pytest.raises(DeployError, match=r"Parameters: \[Colour\] do not exist"):
         deploy(HERE / "template.yaml", "wrong", {"Colour": "blue"})
     with pytest.raises(DeployError, match="cannot be read"):
         deploy(HERE / "absent.yaml", "wrong", {})
