@@ -32,9 +32,12 @@ def main() -> int:
     env_files: list[Path] = []
     try:
         with cloud:
-            stack = deploy(options.template, f"mend-{options.environment}", _parameters(options))
-            env_files = _write_env_files(options.env_files, stack)
-            _introduce(cloud, stack, options.mode, env_files)
+            if options.empty:
+                print(_EMPTY.format(url=cloud.endpoint_url, exports=_exports(cloud)), flush=True)
+            else:
+                stack = deploy(options.template, f"mend-{options.environment}", _parameters(options))
+                env_files = _write_env_files(options.env_files, stack)
+                _introduce(cloud, stack, options.mode, env_files)
             _tell(stopped)
     except PortInUse as error:
         return _fail(
@@ -58,6 +61,9 @@ def _options() -> argparse.Namespace:
         choices=MODES,
         default=os.environ.get("MEND_MODE") or "observe",
         help="the stack's mode (default: $MEND_MODE, else observe)",
+    )
+    parser.add_argument(
+        "--empty", action="store_true", help="deploy nothing: the account waits for your own sam deploy"
     )
     parser.add_argument("--environment", choices=ENVIRONMENTS, default="dev", help="(default: dev)")
     parser.add_argument(
@@ -128,6 +134,28 @@ def _write_env_files(folder: Path, stack: Stack) -> list[Path]:
     return list(files)
 
 
+_EMPTY = """Ready: the local cloud is at {url}, and empty.
+
+For the AWS CLI, SDKs and SAM:
+{exports}
+
+To deploy into it, in another shell:
+  sam build && sam deploy --config-env dev
+
+Everything that happens: curl '{url}/_local/journal?after=0'
+Ctrl-C stops it.
+"""
+
+
+def _exports(cloud: LocalCloud) -> str:
+    """Return what makes a shell's AWS tools use the local cloud."""
+    return f"""\
+  export AWS_ENDPOINT_URL={cloud.endpoint_url}
+  export AWS_ACCESS_KEY_ID={ADMINISTRATOR["aws_access_key_id"]}
+  export AWS_SECRET_ACCESS_KEY={ADMINISTRATOR["aws_secret_access_key"]}
+  export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}"""
+
+
 def _introduce(cloud: LocalCloud, stack: Stack, mode: str, env_files: list[Path]) -> None:
     width = max(map(len, stack.outputs), default=0)
     outputs = "\n".join(f"  {key:<{width}}  {value}" for key, value in stack.outputs.items())
@@ -140,10 +168,7 @@ def _introduce(cloud: LocalCloud, stack: Stack, mode: str, env_files: list[Path]
 The kill switch is released, as an operator does once after the first deployment.
 
 For the AWS CLI and SDKs:
-  export AWS_ENDPOINT_URL={cloud.endpoint_url}
-  export AWS_ACCESS_KEY_ID={ADMINISTRATOR["aws_access_key_id"]}
-  export AWS_SECRET_ACCESS_KEY={ADMINISTRATOR["aws_secret_access_key"]}
-  export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
+{_exports(cloud)}
 
 For functions under cargo lambda, in two other shells:
   export PATH=$PWD/.venv/bin:$PATH
@@ -173,6 +198,8 @@ def _line(entry: journal.Entry) -> str | None:
     match entry["kind"]:
         case "event":
             return f"event         {entry['event']['source']}: {entry['event']['detail-type']}"
+        case "stack":
+            return f"stack         {entry['stack']}: {entry['status']}"
         case "delivery" if entry["error"]:
             return f"not delivered {entry['rule']}: {entry['error']}"
         case "invocation":
