@@ -22,7 +22,7 @@ WITHOUT_RESOURCES = {
     "ec2:GetEbsEncryptionByDefault",
     "ec2:EnableEbsEncryptionByDefault",
     "ec2:DisableEbsEncryptionByDefault",
-    "config:DescribeConfigRules",
+    "config:DescribeComplianceByConfigRule",
     "config:GetComplianceDetailsByResource",
     "ssm:DescribeAutomationExecutions",
     "ssm:DescribeOpsItems",
@@ -58,7 +58,7 @@ ACTIONS = {
     "ReconcileFunction": (ACTIONS_OF_A_RESPONDER - {"sqs:SendMessage"})
     | {
         "dynamodb:Scan",
-        "config:DescribeConfigRules",
+        "config:DescribeComplianceByConfigRule",
         "config:GetComplianceDetailsByConfigRule",
         "config:GetComplianceDetailsByResource",
         "ssm:DescribeAutomationExecutions",
