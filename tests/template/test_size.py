@@ -1,4 +1,4 @@
-"""How big the template is, as it is uploaded and as CloudFormation processes it, and how far from its limits."""
+"""How big the template is, as uploaded and as CloudFormation processes it, and how far from its limits."""
 
 from __future__ import annotations
 
