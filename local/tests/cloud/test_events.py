@@ -156,6 +156,66 @@ def test_a_topic_and_another_bus_are_targets(watch: Any, receive: Any):
     assert json.loads(notification["message"])["id"] == event_id
 
 
+def test_an_event_goes_from_one_bus_to_another_but_to_no_third(watch: Any, receive: Any):
+    eventbridge = client("events")
+    first, second = (eventbridge.create_event_bus(Name=n)["EventBusArn"] for n in ("hop-1", "hop-2"))
+    dead_url, dead_arn = queue()
+    rule({"source": ["hopping"]}, {"Arn": first})
+    name = rule({"source": ["hopping"]}, {"Arn": second, "DeadLetterConfig": {"Arn": dead_arn}}, bus="hop-1")
+    event_id = put("hopping")["EventId"]
+    message = receive(dead_url)
+    assert message["Body"]["id"] == event_id
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "THIRD_ACCOUNT_HOP_DETECTED"
+    assert message["MessageAttributes"]["RULE_ARN"]["StringValue"] == arn("events", f"rule/hop-1/{name}")
+    assert [entry["bus"] for entry in watch.entries("event")] == ["default", "hop-1"]
+
+
+def test_a_fifo_queue_gets_the_message_group_of_the_target():
+    attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    url, fifo = fifo_queue("grouped.fifo", attributes)
+    rule({"source": ["ordered"]}, {"Arn": fifo, "SqsParameters": {"MessageGroupId": "orders"}})
+    event_id = put("ordered")["EventId"]
+    answer = client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10, AttributeNames=["All"])
+    (message,) = answer["Messages"]
+    assert json.loads(message["Body"])["id"] == event_id
+    assert message["Attributes"]["MessageGroupId"] == "orders"
+
+
+def test_a_fifo_queue_without_deduplication_by_content_takes_nothing(receive: Any):
+    dead_url, dead_arn = queue()
+    _, fifo = fifo_queue("plain.fifo", {"FifoQueue": "true"})
+    target = {"Arn": fifo, "SqsParameters": {"MessageGroupId": "g"}, "DeadLetterConfig": {"Arn": dead_arn}}
+    rule({"source": ["unordered"]}, target)
+    put("unordered")
+    attributes = receive(dead_url)["MessageAttributes"]
+    assert attributes["ERROR_CODE"]["StringValue"] == "SDK_CLIENT_ERROR"
+    assert "ContentBasedDeduplication" in attributes["ERROR_MESSAGE"]["StringValue"]
+    assert attributes["RETRY_ATTEMPTS"]["StringValue"] == "0"
+
+
+def fifo_queue(name: str, attributes: dict[str, str]) -> tuple[str, str]:
+    statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*", "Principal": "*"}
+    policy = json.dumps({"Statement": [statement]})
+    url = client("sqs").create_queue(QueueName=name, Attributes={**attributes, "Policy": policy})["QueueUrl"]
+    return url, arn("sqs", name)
+
+
+def test_a_function_takes_no_text(receive: Any, stack: Any):
+    dead_url, dead_arn = queue()
+    awslambda = client("lambda")
+    awslambda.add_permission(
+        FunctionName="stand-in",
+        StatementId="any-rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+    )
+    transformer = {"InputTemplate": '"one"\n"two"'}
+    target = {"Arn": stack.outputs["FunctionArn"], "InputTransformer": transformer}
+    rule({"source": ["wordy"]}, {**target, "DeadLetterConfig": {"Arn": dead_arn}})
+    put("wordy")
+    assert receive(dead_url)["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "INVALID_JSON"
+
+
 @pytest.mark.parametrize(
     ("target", "code"),
     [
@@ -175,10 +235,13 @@ def test_what_cannot_be_delivered_is_in_the_dead_letter_queue_at_once(target: st
     message = receive(dead_url)
     attributes = {key: value["StringValue"] for key, value in message["MessageAttributes"].items()}
     assert message["Body"]["id"] == event_id
-    assert attributes["ERROR_CODE"] == code
-    assert attributes["RULE_ARN"] == arn("events", f"rule/{name}")
-    assert attributes["TARGET_ARN"] == target
-    assert attributes["RETRY_ATTEMPTS"] == "0"
+    assert attributes.pop("ERROR_MESSAGE")
+    assert attributes == {
+        "ERROR_CODE": code,
+        "RULE_ARN": arn("events", f"rule/{name}"),
+        "TARGET_ARN": target,
+        "RETRY_ATTEMPTS": "0",
+    }
 
 
 def test_a_dead_letter_queue_that_lets_nobody_in_loses_the_event_and_says_so(watch: Any):
@@ -217,6 +280,7 @@ def test_a_failing_target_is_tried_again_as_the_retry_policy_says(
     attributes = receive(dead_url)["MessageAttributes"]
     assert attributes["RETRY_ATTEMPTS"]["StringValue"] == "3"
     assert attributes["EXHAUSTED_RETRY_CONDITION"]["StringValue"] == "MaximumRetryAttempts"
+    assert attributes["ERROR_CODE"]["StringValue"] == "ERROR_FROM_TARGET"
     assert len(watch.wait("delivery", 4, event_id=event_id)) == 4
 
 
@@ -225,6 +289,7 @@ def test_a_failing_target_is_tried_again_as_the_retry_policy_says(
     [
         ({"Detail": "{", "Source": "s", "DetailType": "t"}, "MalformedDetail"),
         ({"Detail": "[]", "Source": "s", "DetailType": "t"}, "MalformedDetail"),
+        ({"Detail": '{"a": NaN}', "Source": "s", "DetailType": "t"}, "MalformedDetail"),
         ({"Detail": "{}", "DetailType": "t"}, "InvalidArgument"),
         ({"Detail": "{}", "Source": "s"}, "InvalidArgument"),
     ],
@@ -253,9 +318,19 @@ def test_invalid_patterns_and_targets_are_refused_when_they_are_made():
     assert error["Code"] == "InvalidEventPatternException"
     assert "contains" in error["Message"]
     name = rule({"source": ["s"]})
-    elsewhere = {"Id": "1", "Arn": arn("states", "stateMachine:x")}
-    error = refused(eventbridge.put_targets, Rule=name, Targets=[elsewhere])
-    assert "does not support arn:aws:states" in error["Message"]
+
+    def complaint(**target: Any) -> str:
+        targets = [{"Id": "1", "Arn": arn("sqs", "x"), **target}]
+        return refused(eventbridge.put_targets, Rule=name, Targets=targets)["Message"]
+
+    assert "does not support arn:aws:states" in complaint(Arn=arn("states", "stateMachine:x"))
+    assert "186 is not between 0 and 185" in complaint(RetryPolicy={"MaximumRetryAttempts": 186})
+    assert "86401 is not between 60" in complaint(RetryPolicy={"MaximumEventAgeInSeconds": 86_401})
+    assert "is no standard queue" in complaint(DeadLetterConfig={"Arn": arn("sqs", "dead.fifo")})
+    assert "is no standard queue" in complaint(DeadLetterConfig={"Arn": arn("sns", "dead")})
+    assert "SqsParameters must be specified" in complaint(Arn=arn("sqs", "x.fifo"))
+    six = [{"Id": str(i), "Arn": arn("sqs", "x")} for i in range(6)]
+    assert refused(eventbridge.put_targets, Rule=name, Targets=six)["Code"] == "LimitExceededException"
 
 
 def test_test_event_pattern_answers():

@@ -101,6 +101,13 @@ FINDINGS = {
         ({"a": {"b": ["x"]}}, {"a.b": "x"}, True),
         ({"a.b": ["x"], "a": {"c": ["y"]}}, {"a": {"b": "x", "c": "y"}}, True),
         ({"a.b": ["x"], "a": {"c": ["y"]}}, {"a": {"b": "x", "c": "z"}}, False),
+        ({"a.b.c": ["x"], "a": {"b": {"d": ["y"]}}}, {"a": {"b": {"c": "x", "d": "y"}}}, True),
+        ({"a.b.c": ["x"], "a": {"b": {"d": ["y"]}}}, {"a": {"b": {"c": "z", "d": "y"}}}, False),
+        ({"a": {"b.c": ["x"]}}, {"a.b": {"c": "x"}}, True),
+        ({"a": ["x"]}, {"a": [["y"], ["x", ["z"]]]}, True),
+        ({"a": {"b": ["x"]}}, {"a": [[{"b": "y"}], [{"b": "x"}]]}, True),
+        ({"a": [{"exists": True}]}, {"a": [None]}, True),
+        ({"a": [{"exists": True}]}, {"a": [{}, []]}, False),
         ({"findings": {"status": ["FAILED"], "new": [True]}}, FINDINGS, False),
         ({"findings": {"status": ["PASSED"], "new": [True]}}, FINDINGS, True),
         ({"findings": {"status": ["PASSED"], "tag": {"a": [1]}}}, FINDINGS, True),
@@ -110,10 +117,45 @@ FINDINGS = {
         ({"$or": [{"a": ["x"]}, {"b": [{"numeric": [">", 3]}]}]}, {"b": 4}, True),
         ({"$or": [{"a": ["x"]}, {"b": ["y"]}], "c": ["z"]}, {"a": "x"}, False),
         ({"d": {"$or": [{"a": ["x"]}, {"b": ["y"]}]}}, {"d": {"b": "y"}}, True),
+        ({"d": {"$or": [{"a": ["x"]}, {"b": ["y"]}], "c": ["z"]}}, {"d": {"a": "x", "c": "z"}}, True),
+        ({"$or": [{"a": {"b": ["x"]}}, {"a.c": ["y"]}]}, {"a": {"c": "y"}}, True),
+        ({"$or": [{"a": ["x"], "b": ["y"]}, {"a": ["z"]}]}, {"a": "x", "b": "z"}, False),
+        ({"$or": [{"$or": [{"a": ["x"]}, {"b": ["x"]}]}, {"c": ["x"]}]}, {"b": "x"}, True),
+        ({"l": {"$or": [{"a": ["x"]}, {"b": ["y"]}], "c": ["z"]}}, {"l": [{"a": "x"}, {"c": "z"}]}, False),
     ],
 )
 def test_structure(pattern: Any, event: Any, expected: bool):
     assert matches(pattern, event) is expected
+
+
+@pytest.mark.parametrize("number", ["300", "300.0", "3e2", "3.0E+2", "30000e-2"])
+@pytest.mark.parametrize("condition", ["300", "300.00", "3e2", '{"numeric": ["=", 3.0e2]}'])
+def test_the_notation_of_a_number_does_not_matter(condition: str, number: str):
+    event = json.loads(f'{{"n": {number}, "other": {number}1}}')
+    assert compile_pattern(f'{{"n": [{condition}]}}')(event)
+    assert not compile_pattern(f'{{"n": [{{"anything-but": {number}}}]}}')(event)
+    assert not compile_pattern(f'{{"other": [{condition}]}}')(event)
+
+
+BY_OTHERS = {"detail": {"source": "Mend", "modified-by": "sts::1:assumed-role/Admin/alice"}}
+BY_MEND = {"detail": {"source": "Mend", "modified-by": "sts::1:assumed-role/r-AB1/mend-prod-reconcile"}}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"anything-but": {"wildcard": "*:assumed-role/*/mend-prod-*"}},
+        {"anything-but": {"wildcard": ["*/mend-dev-*", "*/mend-prod-*"]}},
+        {"anything-but": {"prefix": ["sts::1:assumed-role/r-AB1/", "sts::1:assumed-role/s-"]}},
+        {"anything-but": {"suffix": "-reconcile"}},
+        {"anything-but": {"equals-ignore-case": "STS::1:ASSUMED-ROLE/R-AB1/MEND-PROD-RECONCILE"}},
+    ],
+)
+def test_anything_but_leaves_out_what_an_inner_test_takes(condition: dict[str, Any]):
+    pattern = {"detail": {"source": ["Mend"], "modified-by": [condition]}}
+    assert matches(pattern, BY_OTHERS)
+    assert not matches(pattern, BY_MEND)
+    assert not matches(pattern, {"detail": {"source": "Mend"}})
 
 
 def test_the_last_of_two_equal_keys_of_a_pattern_wins():
@@ -125,6 +167,11 @@ def test_the_last_of_two_equal_keys_of_a_pattern_wins():
     [
         "{not json",
         '["a"]',
+        '{"a": [NaN]}',
+        '{"a": [Infinity]}',
+        '{"a": ["x"], "a.b": ["y"]}',
+        '{"a.b": ["y"], "a": ["x"]}',
+        '{"a": {"b": {}}}',
         "{}",
         '{"detail": {}}',
         '{"a": "bare"}',
@@ -138,6 +185,13 @@ def test_the_last_of_two_equal_keys_of_a_pattern_wins():
         '{"a": [{"prefix": "x", "suffix": "y"}]}',
         '{"a": [{"prefix": ["x"]}]}',
         '{"a": [{"suffix": 5}]}',
+        '{"a": [{"suffix": [".png"]}]}',
+        '{"a": [{"suffix": {"equals-ignore-case": ["x"]}}]}',
+        '{"a": [{"prefix": {"equals-ignore-case": "x", "suffix": "y"}}]}',
+        '{"a": [{"equals-ignore-case": {"prefix": "x"}}]}',
+        '{"a": [{"equals-ignore-case": 5}]}',
+        '{"a": [{"wildcard": 5}]}',
+        '{"a": [{"wildcard": ["a*"]}]}',
         '{"a": [{"prefix": {"wildcard": "x"}}]}',
         '{"a": [{"equals-ignore-case": ["x"]}]}',
         '{"a": [{"wildcard": "a**b"}]}',
@@ -147,7 +201,14 @@ def test_the_last_of_two_equal_keys_of_a_pattern_wins():
         '{"a": [{"anything-but": true}]}',
         '{"a": [{"anything-but": []}]}',
         '{"a": [{"anything-but": ["x", 5]}]}',
+        '{"a": [{"anything-but": ["x", null]}]}',
         '{"a": [{"anything-but": {"prefix": ""}}]}',
+        '{"a": [{"anything-but": {"suffix": ["x", ""]}}]}',
+        '{"a": [{"anything-but": {"prefix": [5]}}]}',
+        '{"a": [{"anything-but": {"prefix": "x", "suffix": "y"}}]}',
+        '{"a": [{"anything-but": {"cidr": "10.0.0.0/24"}}]}',
+        '{"a": [{"anything-but": {"exists": true}}]}',
+        '{"a": [{"anything-but": {"equals-ignore-case": [1, 2]}}]}',
         '{"a": [{"anything-but": {"numeric": ["=", 5]}}]}',
         '{"a": [{"anything-but": {"prefix": {"equals-ignore-case": "x"}}}]}',
         '{"a": [{"numeric": ["=", "5"]}]}',
@@ -156,14 +217,26 @@ def test_the_last_of_two_equal_keys_of_a_pattern_wins():
         '{"a": [{"numeric": [">", 5, "<", 5]}]}',
         '{"a": [{"numeric": ["=", 1, "<", 5]}]}',
         '{"a": [{"numeric": [">"]}]}',
+        '{"a": [{"numeric": []}]}',
+        '{"a": [{"numeric": 5}]}',
+        '{"a": [{"numeric": [">", 0, "<"]}]}',
+        '{"a": [{"numeric": [">", 0, ">", 1]}]}',
+        '{"a": [{"numeric": [">", true]}]}',
+        '{"a": [{"exists": null}]}',
         '{"a": [{"numeric": [">", 9007199254740993]}]}',
         '{"a": [{"cidr": "10.0.0.1"}]}',
         '{"a": [{"cidr": "10.0.0.1/32"}]}',
         '{"a": [{"cidr": "10.0.0/24"}]}',
+        '{"a": [{"cidr": "10.0.0.0/255.255.255.0"}]}',
+        '{"a": [{"cidr": "10.0.0.0/33"}]}',
+        '{"a": [{"cidr": ["10.0.0.0/24"]}]}',
+        '{"a": [{"cidr": "2001:db8::/128"}]}',
         '{"$or": [{"a": ["x"]}]}',
         '{"$or": {"a": ["x"]}}',
         '{"$or": [{"a": ["x"]}, {"prefix": ["x"]}]}',
         '{"$or": [{"a": ["x"]}, {}]}',
+        '{"$or": []}',
+        '{"$or": [{"a": ["x"]}, ["y"]]}',
         json.dumps({"a": ["x" * 2_048]}),
         json.dumps({f"k{i}": {"$or": [{"a": [1]}, {"b": [1]}]} for i in range(10)}),
     ],

@@ -20,6 +20,7 @@ from localcloud.deploy import Stack
 from localcloud.scheduler import UnknownSchedule
 from localcloud.server import LocalCloud
 from localcloud.settings import ACCOUNT_ID, REGION
+from moto.sqs.models import SQSBackend
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -198,6 +199,21 @@ def test_a_disabled_rule_does_not_fire_and_an_enabled_one_begins_anew(
     assert [entry["name"] for entry in watch.entries("schedule") if entry["name"] == name] == []
     cloud.forward(HOUR / 2)
     assert len(scheduled_times(watch, name, 1)) == 1
+
+
+def test_a_delivery_is_tried_again_on_the_clock(
+    cloud: LocalCloud, rule: Any, queue: Any, watch: Any, receive: Any, monkeypatch: pytest.MonkeyPatch
+):
+    name = rule(NEVER, queue[1])
+    with monkeypatch.context() as broken:
+        broken.setattr(SQSBackend, "send_message", lambda *_, **__: 1 / 0)
+        cloud.fire_schedule(name)
+        for failures in (1, 2):
+            assert "ZeroDivisionError" in watch.wait("delivery", failures, rule=name)[-1]["error"]
+            if failures == 1:
+                cloud.forward(MINUTE)
+    cloud.forward(MINUTE)
+    assert receive(queue[0])["Body"]["source"] == "aws.events"
 
 
 @pytest.mark.parametrize("expression", ["rate(1 minutes)", "cron(0 1 * * * *)", "at(2030-01-01T00:00:00)"])
