@@ -7,12 +7,16 @@ from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from localcloud.settings import ADMINISTRATOR, REGION, settings
 
 _POOL = Config(max_pool_connections=50)
 _making = threading.Lock()
+_models = Loader()
+"""Shared, because reading a service's model takes longer than a call."""
 
 
 def client(service: str, credentials: dict[str, str] | None = None, config: Config | None = None) -> Any:
@@ -29,5 +33,7 @@ def _administrators(service: str, endpoint_url: str) -> Any:
 
 
 def _make(service: str, endpoint_url: str, credentials: dict[str, str], config: Config | None) -> Any:
-    session = boto3.session.Session(region_name=REGION, **credentials)
+    botocore_session = botocore.session.Session()
+    botocore_session.register_component("data_loader", _models)
+    session = boto3.session.Session(region_name=REGION, botocore_session=botocore_session, **credentials)
     return session.client(service, endpoint_url=endpoint_url, config=config)
