@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from moto.cloudformation.models import cloudformation_backends
 from moto.iam.models import Role, iam_backends
 
-from localcloud.settings import ACCOUNT_ID, PARTITION, REGION
+from localcloud.cloudformation.stacks import store
+from localcloud.settings import ACCOUNT_ID, PARTITION
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,7 @@ def _stack_role(role: Role | None, session: str, principal: str) -> StackRole | 
 
 def _place_of(role: Role) -> tuple[str, str] | None:
     """Return the stack that has created the role, and the role's logical id in it."""
-    backend = cloudformation_backends[ACCOUNT_ID][REGION]
-    for stack in backend.stacks.values():
-        for logical_id, resource in stack.resource_map._parsed_resources.items():
-            if resource is role:
-                return stack.name, logical_id
-    for stack in getattr(vars(backend).get("local_stacks"), "stacks", ()):
+    for stack in store().stacks:
         for resource in stack.resources.values():
             if resource.type == "AWS::IAM::Role" and resource.physical_id == role.name:
                 return stack.name, resource.logical_id
