@@ -9,9 +9,11 @@ from moto.ssm import models
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 from localcloud.automation import executor, versions
+from localcloud.automation.behaviour import behaviour
 from localcloud.automation.documents import read
 from localcloud.automation.executions import abandon_all, executions_of
 from localcloud.automation.operations import OPERATIONS
+from localcloud.automation.signals import send_automation_signal
 from localcloud.automation.stand_ins import StandIn, stand_ins
 
 __all__ = ["install", "stop"]
@@ -21,7 +23,7 @@ PLATFORMS = ["Windows", "Linux", "MacOS"]
 
 def install() -> None:
     """Give moto's Systems Manager its Automation."""
-    for method in OPERATIONS:
+    for method in (*OPERATIONS, send_automation_signal):
         setattr(SimpleSystemManagerResponse, method.__name__, method)
     models.Document.__init__ = _reading_runbooks(models.Document.__init__)
     versions.install()
@@ -66,6 +68,7 @@ def _abandoning(original: Any) -> Any:
     @functools.wraps(original)
     def reset(self: models.SimpleSystemManagerBackend) -> None:
         executions_of(self).abandon()
+        behaviour.reset()
         original(self)
 
     return reset

@@ -6,11 +6,12 @@ ever skipped or guessed.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from localcloud.automation.actions import ACTIONS
+from localcloud.automation.actions.loop import Loop
 from localcloud.automation.content import check_keys, invalid, typed
 from localcloud.automation.interpolation import GLOBALS, REFERENCE, keys, references, texts
 from localcloud.automation.parameters import Parameter, read_parameters, read_variables
@@ -41,6 +42,17 @@ STEP_KEYS = {
     "nextStep",
     "isCritical",
 }
+NOT_AFTER_CANCEL = {
+    "aws:approve",
+    "aws:copyImage",
+    "aws:createImage",
+    "aws:createStack",
+    "aws:createTags",
+    "aws:loop",
+    "aws:pause",
+    "aws:runInstances",
+    "aws:sleep",
+}
 OUTPUT_KEYS = {"Name", "Selector", "Type"}
 
 
@@ -70,6 +82,8 @@ class Step:
     explicitly_critical: bool | None
     following: str | None
     """The next step in the order of the document."""
+    inner: "dict[str, Step]" = field(default_factory=dict)
+    """The steps that a loop repeats."""
 
     @property
     def is_critical(self) -> bool:
@@ -108,6 +122,7 @@ class Step:
             self.following if self.on_failure == "Continue" and not self.is_end else None,
             self.failure_target,
             self.cancel_target,
+            *(target for step in self.inner.values() for target in step.targets if target not in self.inner),
         ]
         return list(dict.fromkeys(name for name in named if name))
 
@@ -121,6 +136,16 @@ class Runbook:
     variables: dict[str, Parameter]
     steps: dict[str, Step]
     outputs: list[str]
+
+    @property
+    def all_steps(self) -> dict[str, Step]:
+        """All steps, those that loops repeat included."""
+        return dict(_flattened(self.steps))
+
+    @property
+    def waits(self) -> bool:
+        """Whether AWS counts its executions as waiting ones."""
+        return any(ACTIONS[step.action].waits for step in self.all_steps.values())
 
     @property
     def first_step(self) -> Step:
@@ -138,17 +163,24 @@ def read(content: Any) -> Runbook:
         assume_role=typed(content.get("assumeRole", ""), str, "assumeRole"),
         parameters=read_parameters(content.get("parameters")),
         variables=read_variables(content.get("variables")),
-        steps=_read_steps(typed(content.get("mainSteps"), list, "mainSteps")),
+        steps=_read_steps(typed(content.get("mainSteps"), list, "mainSteps"), "mainSteps"),
         outputs=[typed(output, str, "an entry of outputs") for output in outputs],
     )
+    _check_names(runbook)
     _check_references(runbook)
-    _check_graph(runbook)
+    _check_graph(runbook.steps, set())
     return runbook
 
 
-def _read_steps(raw_steps: list[Any]) -> dict[str, Step]:
+def _flattened(steps: dict[str, Step]) -> Iterator[tuple[str, Step]]:
+    for name, step in steps.items():
+        yield name, step
+        yield from _flattened(step.inner)
+
+
+def _read_steps(raw_steps: list[Any], where: str) -> dict[str, Step]:
     if not raw_steps:
-        raise invalid("mainSteps holds no step")
+        raise invalid(f"{where} holds no step")
     names = [typed(typed(raw, dict, "a step").get("name"), str, "the name of a step") for raw in raw_steps]
     for name in names:
         if not re.fullmatch(r"[a-zA-Z0-9_]+", name):
@@ -171,10 +203,18 @@ def _read_step(name: str, raw: dict[str, Any], following: str | None) -> Step:
             f"the action {action_name} of {where}; it has {', '.join(sorted(ACTIONS))}",
             "InvalidDocumentContent",
         )
+    inputs = typed(raw.get("inputs", {}), dict, f"the inputs of {where}")
+    for problem in action.problems(inputs):
+        raise invalid(f"{where} ({action_name}): {problem}")
+    inner: dict[str, Step] = {}
+    if isinstance(action, Loop):
+        steps = f"Steps of {where}"
+        inner = _read_steps(typed(inputs["Steps"], list, steps), steps)
+        inputs = {key: value for key, value in inputs.items() if key != "Steps"}
     step = Step(
         name=name,
         action=action_name,
-        inputs=typed(raw.get("inputs", {}), dict, f"the inputs of {where}"),
+        inputs=inputs,
         outputs=_read_outputs(typed(raw.get("outputs", []), list, f"the outputs of {where}"), where),
         max_attempts=typed(raw.get("maxAttempts", 1), int, f"maxAttempts of {where}"),
         timeout_seconds=raw.get("timeoutSeconds"),
@@ -184,10 +224,9 @@ def _read_step(name: str, raw: dict[str, Any], following: str | None) -> Step:
         next_step=raw.get("nextStep"),
         explicitly_critical=raw.get("isCritical"),
         following=following,
+        inner=inner,
     )
     _check_flow(step, where)
-    for problem in action.problems(step.inputs):
-        raise invalid(f"{where} ({action_name}): {problem}")
     if step.outputs and not action.declares_outputs:
         raise invalid(f"{where}: {action_name} declares no outputs of its own")
     return step
@@ -244,7 +283,7 @@ def _check_references(runbook: Runbook) -> None:
     for reference in references(runbook.assume_role):
         if reference not in runbook.parameters:
             raise invalid(f"assumeRole refers to {{{{ {reference} }}}}, which is not a parameter")
-    for step in runbook.steps.values():
+    for step in runbook.all_steps.values():
         where = f"the inputs of the step {step.name}"
         for key in keys(step.inputs):
             if "{{" in str(key):
@@ -277,25 +316,36 @@ def _reference_problem(runbook: Runbook, reference: str) -> str | None:
     step, dot, output = reference.partition(".")
     if not dot:
         return None if reference in runbook.parameters else "there is no such parameter"
-    if step not in runbook.steps:
+    if step not in runbook.all_steps:
         return f"there is no step {step}"
-    if output not in runbook.steps[step].output_names:
+    if output not in runbook.all_steps[step].output_names:
         return f"the step {step} has no output {output}"
     return None
 
 
-def _check_graph(runbook: Runbook) -> None:
+def _check_graph(steps: dict[str, Step], outside: set[str]) -> None:
+    """Check that the steps lead to steps, and never back; those of a loop may also lead out of it."""
     graph = TopologicalSorter[str]()
-    for step in runbook.steps.values():
+    for step in steps.values():
+        _check_graph(step.inner, outside | steps.keys())
         for target in step.targets:
-            if target not in runbook.steps:
+            if target not in steps and target not in outside:
                 raise invalid(f"the step {step.name} goes on to {target}, and there is no such step")
-        graph.add(step.name, *step.targets)
+        after_cancel = steps.get(step.cancel_target or "")
+        if after_cancel and after_cancel.action in NOT_AFTER_CANCEL:
+            raise invalid(f"onCancel of the step {step.name} cannot go on to {after_cancel.action}")
+        graph.add(step.name, *(target for target in step.targets if target in steps))
     try:
         graph.prepare()
     except CycleError as error:
         # graphlib names the cycle from target to source.
         raise invalid(f"the steps run in a circle: {' -> '.join(reversed(error.args[1]))}") from error
+
+
+def _check_names(runbook: Runbook) -> None:
+    names = [name for name, _ in _flattened(runbook.steps)]
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
+        raise invalid(f"two steps have the name {duplicate}")
 
 
 def _step_target(value: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,15 +14,41 @@ from moto.ssm.models import SimpleSystemManagerBackend
 
 from localcloud.automation.documents import Runbook, Step
 from localcloud.automation.failures import StepFailure
+from localcloud.automation.fan_out import FanOut, Target
+from localcloud.automation.interpolation import resolve
 from localcloud.automation.interruption import Interruption
-from localcloud.automation.values import as_texts
+from localcloud.automation.parameters import bind
+from localcloud.automation.slots import Slots, StartRate
+from localcloud.automation.values import as_text, as_texts
+from localcloud.automation.waiting import NextStep
 
 AMAZON = "Amazon"
 """The owner of AWS's own documents."""
 
+NO_TARGETS = {"ParameterValues": [], "Truncated": False}
+
 FINAL_STATUSES = {"Success", "Failed", "TimedOut", "Cancelled"}
 
 NO_OUTPUT_YET = "No output available yet because the step is not successfully executed"
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """The run of a loop that a step belongs to."""
+
+    loop: "StepExecution"
+    number: int
+    value: Any
+
+    def describe(self) -> dict[str, Any]:
+        """Return the run as ``ParentStepDetails``."""
+        members = {
+            "StepExecutionId": self.loop.id,
+            "StepName": self.loop.step.name,
+            "Action": self.loop.step.action,
+            "Iteration": self.number,
+        }
+        return members if self.value is None else {**members, "IteratorValue": as_text(self.value)}
 
 
 @dataclass
@@ -29,6 +56,7 @@ class StepExecution:
     """One step of an execution; a step that was never reached stays ``Pending``."""
 
     step: Step
+    iteration: Iteration | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     status: str = "Pending"
     started: datetime | None = None
@@ -36,6 +64,8 @@ class StepExecution:
     inputs: dict[str, Any] | None = None
     outputs: dict[str, Any] = field(default_factory=dict)
     failure: StepFailure | None = None
+    awaited: Any = None
+    """What the step waits for, while its status is ``Waiting``."""
 
     def describe(self) -> dict[str, Any]:
         """Return the step as ``StepExecution``."""
@@ -58,6 +88,8 @@ class StepExecution:
             "IsCritical": step.is_critical,
             "ValidNextSteps": step.targets,
         }
+        if self.iteration:
+            members["ParentStepDetails"] = self.iteration.describe()
         if self.failure:
             members["FailureMessage"] = self.failure.message
             members["FailureDetails"] = {"FailureStage": self.failure.stage, "FailureType": self.failure.kind}
@@ -81,19 +113,29 @@ class Execution:
     partition: str
     parent: "Execution | None" = None
     """The execution of which a step started this one."""
+    given: dict[str, list[str]] = field(default_factory=dict)
+    """The parameters of the start, as they were given."""
+    mode: str = "Auto"
+    fan_out: FanOut | None = None
+    """With targets, the execution runs a child for each of them instead of steps."""
+    target: str | None = None
+    """The target of such a child."""
     id: str = field(default_factory=lambda: str(uuid4()))
     status: str = "Pending"
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     failure_message: str | None = None
     current_step: Step | None = None
-    steps: dict[str, StepExecution] = field(default_factory=dict)
+    next_step: NextStep | None = None
+    """The step that a person may start now, in mode ``Interactive``."""
+    step_executions: list[StepExecution] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     interruption: Interruption = field(default_factory=Interruption)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        self.steps = {name: StepExecution(step) for name, step in self.runbook.steps.items()}
+        steps = self.fan_out.steps if self.fan_out else self.runbook.steps.values()
+        self.step_executions = [StepExecution(step) for step in steps]
         declared = self.runbook.variables.values()
         self.variables = {
             variable.name: variable.default for variable in declared if variable.default is not None
@@ -126,13 +168,32 @@ class Execution:
         """The outputs that the runbook declares, as the API writes them."""
         return {output: self._output(output) for output in self.runbook.outputs}
 
+    def for_target(self, target: Target) -> "Execution":
+        """Return a child for one of the targets."""
+        parameters = bind(self.runbook.parameters, {**self.given, **target.parameters})
+        return Execution(
+            document_name=self.document_name,
+            document_version=self.document_version,
+            runbook=self.runbook,
+            parameters=parameters,
+            role_arn=resolve(self.runbook.assume_role, parameters.get),
+            executed_by=self.executed_by,
+            owner=self.owner,
+            account_id=self.account_id,
+            region=self.region,
+            partition=self.partition,
+            parent=self,
+            target=target.name,
+        )
+
     def describe(self) -> dict[str, Any]:
         """Return the execution as ``AutomationExecution``."""
         with self.lock:
             return {
                 **self._common_members(),
-                "StepExecutions": [step.describe() for step in self.steps.values()],
+                "StepExecutions": [step.describe() for step in self.step_executions],
                 "StepExecutionsTruncated": False,
+                **(self._progress if self.fan_out else {}),
                 "Parameters": {name: as_texts(value) for name, value in self.parameters.items()},
                 "Variables": {name: as_texts(value) for name, value in dict(self.variables).items()},
             }
@@ -143,7 +204,9 @@ class Execution:
             return {**self._common_members(), "LogFile": "", "AutomationType": "Local"}
 
     def _common_members(self) -> dict[str, Any]:
+        targets = self.fan_out.describe() if self.fan_out else {"Targets": [], "ResolvedTargets": NO_TARGETS}
         members = {
+            **targets,
             "AutomationExecutionId": self.id,
             "DocumentName": self.document_name,
             "DocumentVersion": self.document_version,
@@ -152,20 +215,47 @@ class Execution:
             "AutomationExecutionStatus": self.status,
             "Outputs": self.outputs,
             "FailureMessage": self.failure_message,
-            "Mode": "Auto",
+            "Mode": self.mode,
+            "Target": self.target,
             "ParentAutomationExecutionId": self.parent.id if self.parent else None,
             "ExecutedBy": self.executed_by,
             "CurrentStepName": self.current_step.name if self.current_step else None,
             "CurrentAction": self.current_step.action if self.current_step else None,
-            "Targets": [],
-            "ResolvedTargets": {"ParameterValues": [], "Truncated": False},
         }
         return {name: value for name, value in members.items() if value is not None}
 
+    @property
+    def _progress(self) -> dict[str, Any]:
+        counted = Counter(step.status for step in self.step_executions)
+        return {
+            "ProgressCounters": {
+                "TotalSteps": len(self.step_executions),
+                "SuccessSteps": counted["Success"],
+                "FailedSteps": counted["Failed"],
+                "CancelledSteps": counted["Cancelled"],
+                "TimedOutSteps": counted["TimedOut"],
+            }
+        }
+
+    def begin(self, step: Step, iteration: Iteration | None) -> StepExecution:
+        """Return the record for a step that begins; in a loop, each run of it has its own."""
+        if iteration is None:
+            return next(record for record in self.step_executions if record.step is step)
+        record = StepExecution(step, iteration)
+        last = max(
+            position
+            for position, known in enumerate(self.step_executions)
+            if known is iteration.loop or (known.iteration and known.iteration.loop is iteration.loop)
+        )
+        self.step_executions.insert(last + 1, record)
+        return record
+
     def _output(self, output: str) -> list[str]:
         step, _, name = output.partition(".")
-        outputs = self.steps[step].outputs
-        return as_texts(outputs[name]) if name in outputs else [NO_OUTPUT_YET]
+        for record in reversed(self.step_executions):
+            if record.step.name == step and name in record.outputs:
+                return as_texts(record.outputs[name])
+        return [NO_OUTPUT_YET]
 
 
 class Executions:
@@ -173,6 +263,8 @@ class Executions:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.slots = Slots()
+        self.starts = StartRate()
         self.started_requests: dict[str, tuple[dict[str, Any], str]] = {}
         """By client token: the request that it came with first, and the execution that it started."""
         self._by_id: dict[str, Execution] = {}

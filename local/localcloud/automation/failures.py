@@ -51,5 +51,9 @@ class Cancelled(Interrupted):
     """A person stopped the execution while a step ran."""
 
 
+class StepStopped(Interrupted):
+    """A person stopped the step, not the execution."""
+
+
 class Abandoned(Interrupted):
     """The cloud that the execution belongs to is gone: it ends without a trace."""

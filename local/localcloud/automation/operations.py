@@ -11,28 +11,21 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 from localcloud import journal
 from localcloud.automation import executor
 from localcloud.automation.actions.automation import PARENT_HEADER
+from localcloud.automation.behaviour import behaviour
 from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExecution, executions_of
+from localcloud.automation.fan_out import read_fan_out
 from localcloud.automation.interpolation import resolve
 from localcloud.automation.parameters import bind
 from localcloud.automation.roles import AUTOMATION_SERVICE, check_assumable
 from localcloud.errors import ServiceError, unsupported
-from localcloud.model import operation
+from localcloud.model import operation, service_model
 from localcloud.paging import UnknownToken, page
 from localcloud.principals import principal_of
 
 MOST_TAGS = 5
 DEEPEST_NESTING = 5
 
-UNSUPPORTED_START_MEMBERS = (
-    "AlarmConfiguration",
-    "MaxConcurrency",
-    "MaxErrors",
-    "TargetLocations",
-    "TargetLocationsURL",
-    "TargetMaps",
-    "TargetParameterName",
-    "Targets",
-)
+UNSUPPORTED_START_MEMBERS = ("AlarmConfiguration", "TargetLocations", "TargetLocationsURL")
 
 Response = SimpleSystemManagerResponse
 Request = dict[str, Any]
@@ -46,49 +39,48 @@ def start_automation_execution(response: Response, request: Request) -> dict[str
     for member in UNSUPPORTED_START_MEMBERS:
         if request.get(member):
             raise unsupported(f"{member} of StartAutomationExecution")
-    if request.get("Mode") == "Interactive":
-        raise unsupported("the mode Interactive of StartAutomationExecution")
     store = executions_of(response.ssm_backend)
+    store.starts.check()
     token = request.get("ClientToken", "").lower()
     asked = {name: value for name, value in request.items() if name != "ClientToken"}
     with store.lock:
         if token in store.started_requests:
             first_asked, execution_id = store.started_requests[token]
-            if asked != first_asked:
+            if asked != first_asked or behaviour.repeated_client_token == "error":
                 raise ServiceError(
                     "IdempotentParameterMismatch",
                     f"The client token {token} was used for another request, which started {execution_id}.",
                 )
             return {"AutomationExecutionId": execution_id}
         execution = _new_execution(response, request)
-        store.add(execution)
+        executor.start(execution, store)
         if token:
             store.started_requests[token] = asked, execution.id
         tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
         response.ssm_backend.add_tags_to_resource("Automation", execution.id, tags)
-    executor.start(execution, store)
     return {"AutomationExecutionId": execution.id}
 
 
 @operation("GetAutomationExecution")
 def get_automation_execution(response: Response, request: Request) -> dict[str, Any]:
     """Return an execution with its steps."""
-    return {"AutomationExecution": _execution(response, request).describe()}
+    return {"AutomationExecution": execution_of(response, request).describe()}
 
 
 @operation("StopAutomationExecution")
 def stop_automation_execution(response: Response, request: Request) -> None:
-    """Cancel an execution."""
-    if request.get("Type") == "Complete":
-        raise unsupported("the type Complete of StopAutomationExecution")
-    execution = _execution(response, request)
+    """Cancel an execution, or let it end after its current step."""
+    execution = execution_of(response, request)
     with execution.lock:
         if execution.status in FINAL_STATUSES or execution.status == "Cancelling":
             raise ServiceError(
                 "InvalidAutomationStatusUpdateException",
                 f"The execution {execution.id} is {execution.status} and cannot be stopped.",
             )
-        executor.cancel(execution)
+        if request.get("Type") == "Complete":
+            execution.interruption.complete()
+        else:
+            executor.cancel(execution)
 
 
 @operation("DescribeAutomationExecutions")
@@ -97,7 +89,7 @@ def describe_automation_executions(response: Response, request: Request) -> dict
     tags = response.ssm_backend._resource_tags["Automation"]
     tests: Tests[Execution] = {
         "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
-        "ExecutionStatus": lambda execution, value: execution.status == value,
+        "ExecutionStatus": lambda execution, value: execution.status == _status(value),
         "ExecutionId": lambda execution, value: execution.id == value,
         "ParentExecutionId": lambda execution, value: (
             execution.parent is not None and execution.parent.id == value
@@ -107,6 +99,10 @@ def describe_automation_executions(response: Response, request: Request) -> dict
         ),
         "StartTimeBefore": lambda execution, value: execution.started <= _time(value),
         "StartTimeAfter": lambda execution, value: execution.started >= _time(value),
+        # Only what starts from a console's OpsItem, or as a change or access request, has these two.
+        "OpsItemId": lambda execution, value: False,
+        "AutomationSubtype": lambda execution, value: False,
+        "TargetResourceGroup": lambda execution, value: False,
         "AutomationType": lambda execution, value: value == "Local",
         "TagKey": lambda execution, value: value in tags.get(execution.id, {}),
     }
@@ -119,17 +115,20 @@ def describe_automation_executions(response: Response, request: Request) -> dict
 @operation("DescribeAutomationStepExecutions")
 def describe_automation_step_executions(response: Response, request: Request) -> dict[str, Any]:
     """List the steps of an execution in their order, or in the reverse of it."""
-    execution = _execution(response, request)
+    execution = execution_of(response, request)
     tests: Tests[StepExecution] = {
         "StartTimeBefore": lambda step, value: step.started is not None and step.started <= _time(value),
         "StartTimeAfter": lambda step, value: step.started is not None and step.started >= _time(value),
-        "StepExecutionStatus": lambda step, value: step.status == value,
+        "StepExecutionStatus": lambda step, value: step.status == _status(value),
         "StepExecutionId": lambda step, value: step.id == value,
         "StepName": lambda step, value: step.step.name == value,
         "Action": lambda step, value: step.step.action == value,
+        "ParentStepExecutionId": lambda step, value: _parent(step, "StepExecutionId") == value,
+        "ParentStepIteration": lambda step, value: _parent(step, "Iteration") == value,
+        "ParentStepIteratorValue": lambda step, value: _parent(step, "IteratorValue") == value,
     }
     with execution.lock:
-        found = _filtered(execution.steps.values(), request, tests)
+        found = _filtered(execution.step_executions, request, tests)
         if request.get("ReverseOrder"):
             found.reverse()
         steps, token = _page(found, request)
@@ -147,36 +146,47 @@ OPERATIONS = (
 
 def _new_execution(response: Response, request: Request) -> Execution:
     document = _document(response, request["DocumentName"], request.get("DocumentVersion") or "$DEFAULT")
-    parameters = bind(document.runbook.parameters, request.get("Parameters") or {})
     backend = response.ssm_backend
-    role_arn = resolve(document.runbook.assume_role, parameters.get)
-    if not role_arn:
-        raise unsupported(f"runbooks without a role, and {document.name} was given none")
-    caller = principal_of(response.access_key)
-    check_assumable(role_arn, backend.account_id, backend.partition)
-    # Passing is no call, but a permission of the caller's that AWS checks now.
-    journal.record("pass-role", principal=caller, role=role_arn, service=AUTOMATION_SERVICE)
+    given = request.get("Parameters") or {}
+    fan_out = read_fan_out(request, backend, document.target_type or "")
+    declared = document.runbook.parameters
+    first = fan_out.targets[0].parameters if fan_out else {}
+    parameters = bind(declared, {**given, **first})
     if len(request.get("Tags") or []) > MOST_TAGS:
         raise ServiceError("ValidationException", f"An execution takes at most {MOST_TAGS} tags.")
     execution = Execution(
         document_name=document.name,
         document_version=document.document_version,
         runbook=document.runbook,
-        parameters=parameters,
-        role_arn=role_arn,
-        executed_by=caller,
+        parameters={name: value for name, value in parameters.items() if name not in first.keys() - given},
+        given=given,
+        role_arn=resolve(document.runbook.assume_role, parameters.get),
+        executed_by=principal_of(response.access_key),
         owner=document.owner,
         account_id=backend.account_id,
         region=backend.region_name,
         partition=backend.partition,
+        mode=request.get("Mode", "Auto"),
+        fan_out=fan_out,
         parent=executions_of(backend).get(response.headers.get(PARENT_HEADER, "")),
     )
+    children = [execution.for_target(target) for target in fan_out.targets] if fan_out else []
+    for role_arn in dict.fromkeys(each.role_arn for each in [execution, *children]):
+        _pass_role(role_arn, execution)
     if execution.depth > DEEPEST_NESTING:
         raise ServiceError(
             "AutomationExecutionLimitExceededException",
             f"{document.name} would run more than {DEEPEST_NESTING} levels below the first execution.",
         )
     return execution
+
+
+def _pass_role(role_arn: str, execution: Execution) -> None:
+    """Check that Automation can assume the role. Passing it is no call, but a permission of the caller's."""
+    if not role_arn:
+        raise unsupported(f"runbooks without a role, and {execution.document_name} was given none")
+    check_assumable(role_arn, execution.account_id, execution.partition)
+    journal.record("pass-role", principal=execution.executed_by, role=role_arn, service=AUTOMATION_SERVICE)
 
 
 def _document(response: Response, name_or_arn: str, version: str) -> Document:
@@ -198,7 +208,8 @@ def _document(response: Response, name_or_arn: str, version: str) -> Document:
         ) from error
 
 
-def _execution(response: Response, request: Request) -> Execution:
+def execution_of(response: Response, request: Request) -> Execution:
+    """Return the execution that a request names."""
     execution = executions_of(response.ssm_backend).get(request["AutomationExecutionId"])
     if execution is None:
         raise ServiceError(
@@ -206,6 +217,12 @@ def _execution(response: Response, request: Request) -> Execution:
             f"There is no automation execution {request['AutomationExecutionId']}.",
         )
     return execution
+
+
+def _parent(step: StepExecution, member: str) -> str | None:
+    """Return what a step of a loop says of it, as text."""
+    details = step.iteration.describe() if step.iteration else {}
+    return str(details[member]) if member in details else None
 
 
 def _filtered(items: Iterable[Item], request: Request, tests: Tests[Item]) -> list[Item]:
@@ -226,6 +243,13 @@ def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
         return page(found, request)
     except UnknownToken as error:
         raise ServiceError("InvalidNextToken", f"The token {error} is not valid.") from error
+
+
+def _status(text: str) -> str:
+    known = service_model("ssm").shape_for("AutomationExecutionStatus").enum
+    if text not in known:
+        raise ServiceError("InvalidFilterValue", f"{text!r} is not one of {', '.join(known)}.")
+    return text
 
 
 def _time(text: str) -> datetime:

@@ -35,15 +35,15 @@ class AssumedRole:
             region_name=region, botocore_session=botocore_session, **self._credentials
         )
 
-    def client(self, service: str, timeout: float) -> BaseClient:
+    def client(self, service: str, timeout: float, most_seconds: float = API_TIMEOUT_SECONDS) -> BaseClient:
         """Return a boto3 client of the local cloud that gives up after the time-out."""
         return self._session.client(
             service,
             endpoint_url=settings.endpoint_url,
             config=Config(
                 connect_timeout=5,
-                read_timeout=min(timeout, API_TIMEOUT_SECONDS),
-                # The local cloud does not throttle; what fails here is meant to fail.
+                read_timeout=min(timeout, most_seconds),
+                # Actions repeat what is throttled themselves; what else fails here is meant to fail.
                 retries={"total_max_attempts": 1},
                 s3={"addressing_style": "path"},
             ),

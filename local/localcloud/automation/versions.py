@@ -1,11 +1,10 @@
-"""Versions of documents: what moto leaves out of them, in the API and in CloudFormation."""
+"""Versions of documents: what moto leaves out of them."""
 
 import functools
 from typing import Any
 
-from moto.cloudformation.exceptions import ValidationError
 from moto.ssm.exceptions import InvalidDocument, InvalidDocumentVersion
-from moto.ssm.models import Document, Documents, SimpleSystemManagerBackend, ssm_backends
+from moto.ssm.models import Document, Documents
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 from localcloud.errors import ServiceError
@@ -18,7 +17,6 @@ def install() -> None:
     SimpleSystemManagerResponse.list_document_versions = list_document_versions
     Documents.find = _finding_versions(Documents.find)
     Documents.delete = _delete_versions
-    Document.update_from_cloudformation_json = classmethod(_updated_by(Document))
 
 
 @operation("ListDocumentVersions")
@@ -70,55 +68,3 @@ def _delete_versions(self: Documents, *versions: str) -> None:
         self.versions.pop(version, None)
     if self.versions and self.latest_version not in self.versions:
         self.latest_version = max(self.versions, key=int)
-
-
-def _updated_by(document_class: type[Document]) -> Any:
-    moto_update = document_class.update_from_cloudformation_json.__func__
-
-    def update(
-        cls: type[Document],
-        original_resource: Document,
-        new_resource_name: str,
-        cloudformation_json: dict[str, Any],
-        account_id: str,
-        region_name: str,
-    ) -> Document:
-        properties = cloudformation_json["Properties"]
-        name = original_resource.name
-        if properties.get("Name", name) != name:
-            return moto_update(
-                cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name
-            )
-        if properties.get("UpdateMethod") != "NewVersion":
-            raise ValidationError(
-                message="CloudFormation cannot update a stack when a custom-named resource requires "
-                f"replacing. Rename {name} and update the stack again, "
-                "or give it the UpdateMethod NewVersion."
-            )
-        return _add_version(ssm_backends[account_id][region_name], name, properties)
-
-    return update
-
-
-def _add_version(backend: SimpleSystemManagerBackend, name: str, properties: dict[str, Any]) -> Document:
-    """Make the content the new default version, as CloudFormation does, if it is new."""
-    documents: Documents = backend._documents[name]
-    if tags := {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}:
-        backend.add_tags_to_resource("Document", name, tags)
-    before = documents.get_latest_version()
-    latest = Document(
-        account_id=backend.account_id,
-        name=name,
-        version_name=properties.get("VersionName"),
-        content=properties["Content"],
-        document_type=before.document_type,
-        document_format=properties.get("DocumentFormat", "JSON"),
-        requires=properties.get("Requires"),
-        attachments=properties.get("Attachments"),
-        target_type=properties.get("TargetType"),
-        document_version=str(_number(before) + 1),
-    )
-    if latest.content_json != before.content_json:
-        documents.add_new_version(latest)
-    documents.update_default_version(documents.latest_version)
-    return documents.get_default_version()

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,7 @@ import boto3
 import pytest
 import yaml
 from botocore.config import Config
-from localcloud import journal
+from localcloud import clock, journal
 from localcloud.server import LocalCloud
 from localcloud.settings import ADMINISTRATOR, REGION
 
@@ -141,6 +142,17 @@ def statuses() -> Callable[[dict[str, Any]], dict[str, str]]:
         return {step["StepName"]: step["StepStatus"] for step in steps if step["StepStatus"] != "Pending"}
 
     return statuses
+
+
+@pytest.fixture
+def moved_clock() -> Iterator[Callable[..., None]]:
+    """Return a function that moves the clock of the cloud forward, until the test ends."""
+
+    def moved_clock(**by: float) -> None:
+        clock.forward(timedelta(**by))
+
+    yield moved_clock
+    clock.reset()
 
 
 @pytest.fixture

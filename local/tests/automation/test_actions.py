@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from localcloud.automation import executor
+from localcloud.automation.behaviour import behaviour
 
 SCRIPT_IDENTITY = "import boto3; return boto3.client('sts').get_caller_identity()['Arn']"
 
@@ -252,7 +252,7 @@ def test_a_runbook_of_six_steps_is_quick(automation, script, vpc):
 
 
 def test_an_execution_waits_while_too_many_run(automation, step, wait_for_journal, monkeypatch):
-    monkeypatch.setattr(executor, "_slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(behaviour, "running_that_wait", 1)
     name = automation.create([step("Sleep", inputs={"Duration": "PT1S"})])
 
     first = automation.start(name)

@@ -180,6 +180,10 @@ def listed(automation):
         ([("DocumentNamePrefix", "Other-")], []),
         ([("CurrentAction", "aws:sleep")], [2, 1, 0]),
         ([("AutomationType", "CrossAccount")], []),
+        ([("AutomationSubtype", "ChangeRequest")], []),
+        ([("OpsItemId", "oi-000000000000")], []),
+        ([("ParentExecutionId", 0)], []),
+        ([("TargetResourceGroup", "all")], []),
         ([("StartTimeAfter", "2020-01-01T00:00:00Z")], [2, 1, 0]),
         ([("StartTimeBefore", "2020-01-01T00:00:00Z")], []),
     ],
@@ -192,7 +196,7 @@ def test_executions_are_found_by_filters(listed, filters, found):
     ("asked", "code"),
     [
         (("Colour", "red"), "ValidationException"),
-        (("OpsItemId", "oi-000000000000"), "InvalidFilterKey"),
+        (("ExecutionStatus", "Canceled"), "InvalidFilterValue"),
         (("StartTimeAfter", "yesterday"), "InvalidFilterValue"),
     ],
 )
@@ -243,8 +247,9 @@ def test_steps_are_found_by_filters(automation, finished):
     assert found(("StepName", "Break"), ("StepExecutionStatus", "Success")) == []
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert found(("StartTimeBefore", later)) == ["Make", "Break"]
-    with pytest.raises(ClientError, match="InvalidFilterKey"):
-        found(("ParentStepIteration", "1"))
+    assert found(("ParentStepIteration", "1")) == []
+    with pytest.raises(ClientError, match="InvalidFilterValue"):
+        found(("StepExecutionStatus", "Canceled"))
 
 
 def test_executions_take_tags_later_too(automation, finished):

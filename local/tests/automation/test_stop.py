@@ -86,8 +86,24 @@ def test_what_has_ended_or_never_was_cannot_be_stopped(automation, step):
     with pytest.raises(ClientError) as refusal:
         stop(automation, "00000000-0000-0000-0000-000000000000")
     assert refusal.value.response["Error"]["Code"] == "AutomationExecutionNotFoundException"
-    with pytest.raises(ClientError, match="local cloud does not support the type Complete"):
+    with pytest.raises(ClientError, match="is Success and cannot be stopped"):
         stop(automation, ended, Type="Complete")
+
+
+def test_a_completed_execution_ends_after_its_current_step(
+    automation, step, statuses, wait_for_journal, moved_clock
+):
+    name = automation.create([step("Wait", inputs={"Duration": "PT1H"}), step("After")])
+    started = automation.start(name)
+    wait_for_journal(lambda entry: entry["kind"] == "step" and entry["execution_id"] == started)
+
+    stop(automation, started, Type="Complete")
+    assert automation.get(started)["AutomationExecutionStatus"] == "InProgress"
+    moved_clock(hours=1)
+
+    execution = automation.wait(started)
+    assert execution["AutomationExecutionStatus"] == "Success"
+    assert statuses(execution) == {"Wait": "Success"}
 
 
 def test_a_reset_ends_executions_without_a_trace(automation, step, hang):

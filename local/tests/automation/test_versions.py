@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
 
 @pytest.fixture
@@ -55,16 +54,6 @@ def test_an_update_of_other_properties_makes_no_version(automation, stack):
     assert versions(automation, "Mend-Tagged") == [("1", True)]
     tags = automation.client("ssm").list_tags_for_resource(ResourceType="Document", ResourceId="Mend-Tagged")
     assert tags["TagList"] == [{"Key": "team", "Value": "net"}]
-
-
-@pytest.mark.filterwarnings("ignore:Exception.* does not match an error shape")
-def test_a_document_that_would_be_replaced_is_not_updated(automation, stack):
-    stack("Mend-Replaced", "First", UpdateMethod="Replace")
-
-    with pytest.raises(ClientError, match=r"requires replacing\. Rename Mend-Replaced"):
-        stack("Mend-Replaced", "Second", UpdateMethod="Replace")
-
-    assert versions(automation, "Mend-Replaced") == [("1", True)]
 
 
 def test_an_execution_keeps_the_version_that_was_current_at_its_start(automation, step):

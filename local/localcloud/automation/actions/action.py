@@ -1,14 +1,18 @@
 """What an action is: checks of its inputs when the document is created, and its work when a step runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from localcloud import clock
 from localcloud.automation.failures import StepTimedOut
 from localcloud.automation.interpolation import Scope
 from localcloud.automation.interruption import Interruption
 from localcloud.automation.roles import AssumedRole
+
+TIMED_OUT = "The step did not finish within its time-out"
 
 
 @dataclass
@@ -20,7 +24,9 @@ class Result:
     outputs: dict[str, Any] = field(default_factory=dict)
     """Outputs that the action has without declaring them."""
     next_step: str | None = None
-    """The step that a branch chose."""
+    """The step that a branch chose, or to which a loop led."""
+    leaves_loop: bool = False
+    """Whether a step of the loop led out of it."""
 
 
 class ChildExecutions(Protocol):
@@ -33,6 +39,14 @@ class ChildExecutions(Protocol):
         """Stop a child, because the step that waits for it stops."""
 
 
+class Awaited(Protocol):
+    """What a waiting step waits for, besides its time-out."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the wait has ended."""
+
+
 @dataclass
 class StepContext:
     """What an action may use while its step runs."""
@@ -41,21 +55,38 @@ class StepContext:
     scope: Scope
     interruption: Interruption
     children: ChildExecutions
+    begin_wait: Callable[[Awaited | None, dict[str, Any]], None]
+    """Tell the world that the step waits, for what and with which outputs; or, with None, no more."""
     deadline: float
-    """The moment, by the monotonic clock, at which this attempt has timed out."""
+    """The moment, by the monotonic clock, at which the work of this attempt has timed out."""
+    latest: datetime
+    """The moment, by the cloud's clock, at which its waits have."""
 
     def remaining(self) -> float:
-        """Return the seconds that are left; with none left, the attempt has timed out."""
+        """Return the seconds that are left for work; with none left, the attempt has timed out."""
         self.interruption.check()
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise StepTimedOut("The step did not finish within its time-out")
+            raise StepTimedOut(TIMED_OUT)
         return left
 
     def wait(self, seconds: float) -> None:
         """Wait, unless the time-out or an interruption comes first."""
-        self.interruption.wait(min(seconds, self.remaining()))
-        self.remaining()
+        self.wait_until(clock.now() + timedelta(seconds=seconds))
+
+    def wait_until(self, moment: datetime, happened: Callable[[], bool] = lambda: False) -> None:
+        """Wait for a moment or an event, unless the time-out or an interruption comes first."""
+        if (
+            not self.interruption.wait_until(min(moment, self.latest), happened)
+            and clock.now() >= self.latest
+        ):
+            raise StepTimedOut(TIMED_OUT)
+
+    def wait_for(self, awaited: Awaited, outputs: dict[str, Any]) -> None:
+        """Wait, in status ``Waiting``, for a signal, unless the time-out or an interruption comes first."""
+        self.begin_wait(awaited, outputs)
+        self.wait_until(self.latest, lambda: awaited.over)
+        self.begin_wait(None, outputs)
 
 
 class Action:
@@ -67,6 +98,8 @@ class Action:
     """The outputs that it has without declaring them."""
     declares_outputs = False
     default_timeout: float = 3600
+    waits = False
+    """Whether AWS counts executions with this action as waiting ones."""
 
     def problems(self, inputs: dict[str, Any]) -> Iterator[str]:
         """Yield what is wrong with the inputs of a step, references not yet resolved."""

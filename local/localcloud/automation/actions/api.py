@@ -1,19 +1,21 @@
 """The actions that call one operation of an AWS service through boto3: execute, assert and wait."""
 
 import base64
+import itertools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore.session
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, ReadTimeoutError
 from botocore.model import OperationModel
 
-from localcloud.automation.actions.action import Action, Result, StepContext
+from localcloud import clock
+from localcloud.automation.actions.action import TIMED_OUT, Action, Result, StepContext
+from localcloud.automation.behaviour import behaviour
 from localcloud.automation.failures import StepFailure, StepTimedOut
 from localcloud.automation.interpolation import references
 from localcloud.automation.selectors import NothingSelected, selector
@@ -21,7 +23,28 @@ from localcloud.automation.values import as_text
 
 POLL_SECONDS = 0.2
 
-PERMISSION_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+FAILURE_KINDS = {
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"), "Permission"
+    ),
+    **dict.fromkeys(
+        (
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "SlowDown",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ),
+        "Throttling",
+    ),
+}
+"""The ``FailureType`` that AWS gives these error codes."""
+
+THROTTLED_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+Answer = TypeVar("Answer")
 
 
 class ExecuteAwsApi(Action):
@@ -107,28 +130,30 @@ def call(inputs: dict[str, Any], own_inputs: frozenset[str], context: StepContex
     """Call ``Service`` and ``Api`` with all other inputs and return the answer as JSON."""
     client = context.role.client(inputs["Service"], context.remaining())
     parameters = {name: value for name, value in inputs.items() if name not in own_inputs}
-    with calling(context):
-        answer = getattr(client, xform_name(inputs["Api"]))(**parameters)
-    return as_json(answer)
+    method = getattr(client, xform_name(inputs["Api"]))
+    return as_json(perform(lambda: method(**parameters), context))
 
 
-@contextmanager
-def calling(context: StepContext) -> Iterator[None]:
-    """Turn what boto3 raises into the failure of the step."""
-    try:
-        yield
-    except ReadTimeoutError as error:
-        if time.monotonic() >= context.deadline:
-            raise StepTimedOut("The step did not finish within its time-out") from error
-        raise StepFailure(str(error)) from error
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        kind = "Permission" if code in PERMISSION_CODES else "Action"
-        raise StepFailure(str(error), kind=kind) from error
-    except ParamValidationError as error:
-        raise StepFailure(str(error), stage="InputValidation") from error
-    except BotoCoreError as error:
-        raise StepFailure(str(error)) from error
+def perform(api_call: Callable[[], Answer], context: StepContext) -> Answer:
+    """Make a call of boto3's, again while it is throttled; what boto3 raises is the failure of the step."""
+    give_up = clock.now() + timedelta(seconds=behaviour.throttling_retry_seconds)
+    for pause in itertools.chain(THROTTLED_PAUSES, itertools.repeat(THROTTLED_PAUSES[-1])):
+        try:
+            return api_call()
+        except ReadTimeoutError as error:
+            if time.monotonic() >= context.deadline:
+                raise StepTimedOut(TIMED_OUT) from error
+            raise StepFailure(str(error)) from error
+        except ClientError as error:
+            kind = FAILURE_KINDS.get(error.response["Error"]["Code"], "Action")
+            if kind != "Throttling" or clock.now() >= give_up:
+                raise StepFailure(str(error), kind=kind) from error
+        except ParamValidationError as error:
+            raise StepFailure(str(error), stage="InputValidation") from error
+        except BotoCoreError as error:
+            raise StepFailure(str(error)) from error
+        context.wait(pause)
+    raise AssertionError("the pauses never end")
 
 
 def as_json(value: Any) -> Any:

@@ -5,14 +5,12 @@ from typing import Any
 from botocore.client import BaseClient
 
 from localcloud.automation.actions.action import Action, Result, StepContext
-from localcloud.automation.actions.api import calling
+from localcloud.automation.actions.api import perform
 from localcloud.automation.failures import Interrupted, StepFailure, StepTimedOut
 from localcloud.automation.values import as_texts
 
 PARENT_HEADER = "x-local-cloud-parent-execution"
 """How the server knows a start by this action from one that a script of the runbook makes."""
-
-POLL_SECONDS = 0.02
 
 START_MEMBERS = (
     "DocumentName",
@@ -42,8 +40,7 @@ class ExecuteAutomation(Action):
         try:
             child = _look(client, execution_id, context)
             if "ExecutionEndTime" not in child:
-                while not context.children.ended(execution_id):
-                    context.wait(POLL_SECONDS)
+                context.wait_until(context.latest, lambda: context.children.ended(execution_id))
                 child = _look(client, execution_id, context)
         except (Interrupted, StepTimedOut):
             context.children.cancel(execution_id)
@@ -62,13 +59,13 @@ def _start(client: BaseClient, inputs: dict[str, Any], context: StepContext) -> 
         request["Parameters"] = {name: as_texts(value) for name, value in parameters.items()}
     if inputs.get("Tags"):
         request["Tags"] = inputs["Tags"]
-    with calling(context):
-        return client.start_automation_execution(**request)["AutomationExecutionId"]
+    started = perform(lambda: client.start_automation_execution(**request), context)
+    return started["AutomationExecutionId"]
 
 
 def _look(client: BaseClient, execution_id: str, context: StepContext) -> dict[str, Any]:
-    with calling(context):
-        return client.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]
+    found = perform(lambda: client.get_automation_execution(AutomationExecutionId=execution_id), context)
+    return found["AutomationExecution"]
 
 
 def _result(child: dict[str, Any]) -> Result:

@@ -43,7 +43,7 @@ class Branch(Action):
             if not isinstance(choice, dict) or not isinstance(choice.get("NextStep"), str):
                 yield "a choice has no NextStep"
             else:
-                yield from _condition_problems(_condition(choice))
+                yield from condition_problems(_condition(choice))
 
     def targets(self, inputs: dict[str, Any]) -> list[str]:
         """Return the steps that the choices and ``Default`` name."""
@@ -57,7 +57,7 @@ class Branch(Action):
     def run(self, inputs: dict[str, Any], context: StepContext) -> Result:
         """Choose."""
         for choice in inputs["Choices"]:
-            if _holds(_condition(choice)):
+            if holds(_condition(choice)):
                 return Result(next_step=choice["NextStep"])
         return Result(next_step=inputs.get("Default"))
 
@@ -66,16 +66,17 @@ def _condition(choice: dict[str, Any]) -> Condition:
     return {key: value for key, value in choice.items() if key != "NextStep"}
 
 
-def _condition_problems(condition: Any) -> Iterator[str]:
+def condition_problems(condition: Any) -> Iterator[str]:
+    """Yield what is wrong with the form of a condition."""
     if not isinstance(condition, dict):
         yield f"a condition is of JSON type {json_type(condition)}, not object"
         return
     match condition:
         case {"And": list(parts)} | {"Or": list(parts)} if len(condition) == 1 and parts:
             for part in parts:
-                yield from _condition_problems(part)
+                yield from condition_problems(part)
         case {"Not": part} if len(condition) == 1:
-            yield from _condition_problems(part)
+            yield from condition_problems(part)
         case {"Variable": _} if len(condition) == 2 and condition.keys() & COMPARISONS.keys():
             pass
         case _:
@@ -85,14 +86,15 @@ def _condition_problems(condition: Any) -> Iterator[str]:
             )
 
 
-def _holds(condition: Condition) -> bool:
+def holds(condition: Condition) -> bool:
+    """Say whether a condition is true, references resolved."""
     match condition:
         case {"And": parts}:
-            return all(_holds(part) for part in parts)
+            return all(holds(part) for part in parts)
         case {"Or": parts}:
-            return any(_holds(part) for part in parts)
+            return any(holds(part) for part in parts)
         case {"Not": part}:
-            return not _holds(part)
+            return not holds(part)
     [name] = condition.keys() - {"Variable"}
     expected, compare = COMPARISONS[name]
     for value in (condition["Variable"], condition[name]):
