@@ -33,6 +33,11 @@ def service_of(arn: str) -> str:
     return "event-bus" if service == "events" and resource.startswith("event-bus/") else service
 
 
+def is_dead_letter_queue(arn: str) -> bool:
+    """Return whether EventBridge and the Scheduler take the queue for their dead letters: no FIFO queue."""
+    return service_of(arn) == "sqs" and not arn.endswith(".fifo")
+
+
 def send(
     arn: str,
     body: str,

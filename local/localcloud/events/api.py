@@ -16,19 +16,19 @@ from moto.events.exceptions import InvalidEventPatternException, ValidationExcep
 from moto.events.models import EventPattern, EventsBackend, Rule
 from moto.events.responses import EventsHandler
 
+from localcloud import retries
 from localcloud.events.bus import publish
 from localcloud.events.envelope import Event, wrap
 from localcloud.events.input import InvalidInput
 from localcloud.events.input import check as check_input
 from localcloud.events.pattern import InvalidPattern, compile_pattern, parse_json
-from localcloud.targets import service_of
+from localcloud.targets import is_dead_letter_queue, service_of
 from localcloud.timetable.expression import Dialect, InvalidExpression
 from localcloud.timetable.expression import parse as parse_expression
 
 MAX_ENTRIES = 10
 MAX_REQUEST_BYTES = 1_048_576
 MAX_TARGETS = 5
-RETRY_LIMITS = {"MaximumRetryAttempts": (0, 185), "MaximumEventAgeInSeconds": (60, 86_400)}
 TARGET_SERVICES = {"lambda", "sqs", "sns", "event-bus"}
 
 
@@ -113,14 +113,10 @@ def _check_target(rule: str, target: dict[str, Any]) -> None:
         raise ValidationException(str(error)) from None
     if service == "event-bus" and {"Input", "InputPath", "InputTransformer"} & target.keys():
         raise ValidationException(f"Modifying the input for target {name} is not supported.")
-    for limit, (least, most) in RETRY_LIMITS.items():
-        value = (target.get("RetryPolicy") or {}).get(limit)
-        if value is not None and not least <= int(value) <= most:
-            raise ValidationException(
-                f"Parameter {limit} of target {name} is not valid: {value} is not between {least} and {most}."
-            )
+    for problem in retries.violations(target.get("RetryPolicy")):
+        raise ValidationException(f"Parameter RetryPolicy of target {name} is not valid: {problem}.")
     queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-    if queue and (service_of(queue) != "sqs" or queue.endswith(".fifo")):
+    if queue and not is_dead_letter_queue(queue):
         raise ValidationException(
             f"Parameter DeadLetterConfig of target {name} is not valid: {queue} is no standard queue."
         )

@@ -28,8 +28,10 @@ def install() -> None:
 def _beginning(method: Any) -> Any:
     @functools.wraps(method)
     def beginning(self: Rule, *args: Any, **kwargs: Any) -> None:
+        begins = getattr(self, "state", "DISABLED") == "DISABLED"
         method(self, *args, **kwargs)
-        self.begins = clock.now()
+        if begins:
+            self.begins = clock.now()
 
     return beginning
 

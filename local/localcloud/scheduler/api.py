@@ -11,16 +11,15 @@ from moto.scheduler.exceptions import ScheduleGroupNotFound, ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
 from moto.scheduler.responses import EventBridgeSchedulerResponse
 
-from localcloud import clock
+from localcloud import clock, retries
 from localcloud.resource_policy import allows
 from localcloud.scheduler.invocation import TARGET_SERVICES
 from localcloud.scheduler.schedules import moment
 from localcloud.settings import ACCOUNT_ID, PARTITION
-from localcloud.targets import service_of
+from localcloud.targets import is_dead_letter_queue, service_of
 from localcloud.timetable.expression import Dialect, InvalidExpression, parse, time_zone
 
 SCHEDULER = "scheduler.amazonaws.com"
-RETRY_LIMITS = {"MaximumRetryAttempts": (0, 185), "MaximumEventAgeInSeconds": (60, 86_400)}
 
 
 def install() -> None:
@@ -83,12 +82,10 @@ def _check_target(target: dict[str, Any]) -> None:
             json.loads(target["Input"])
         except ValueError as error:
             raise ValidationException(f"The Input of this target must be well-formed JSON: {error}") from None
-    for limit, (least, most) in RETRY_LIMITS.items():
-        value = (target.get("RetryPolicy") or {}).get(limit)
-        if value is not None and not least <= int(value) <= most:
-            raise ValidationException(f"{limit} must be between {least} and {most}, not {value}.")
+    for problem in retries.violations(target.get("RetryPolicy")):
+        raise ValidationException(f"The RetryPolicy is not valid: {problem}.")
     queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-    if queue and (service_of(queue) != "sqs" or queue.endswith(".fifo")):
+    if queue and not is_dead_letter_queue(queue):
         raise ValidationException(f"The dead-letter queue {queue} is no standard queue.")
 
 

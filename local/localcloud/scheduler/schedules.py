@@ -43,11 +43,6 @@ class ScheduleEntry(Scheduled):
         background.run(invocation.attempt)
 
 
-def moment(value: float | str | None) -> datetime | None:
-    """Return the moment that the API, in seconds, or a template, in ISO 8601, names."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        parsed = datetime.fromisoformat(value)
-        return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    return datetime.fromtimestamp(value, UTC)
+def moment(seconds: float | None) -> datetime | None:
+    """Return the moment that the API names."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ class Expression(Protocol):
         """Return the last time up to the moment."""
 
 
+@lru_cache(maxsize=1_000)
 def parse(text: str, dialect: Dialect, zone: tzinfo = UTC) -> Expression:
     """Return what the expression means in the time zone."""
     if found := _RATE.fullmatch(text):
