@@ -88,9 +88,9 @@ fn is_gone(error: &GetComplianceDetailsByConfigRuleError) -> bool {
 
 /// An evaluation that says something about a resource.
 fn evaluation(result: EvaluationResult) -> Option<Evaluation> {
-    let state = match result.compliance_type? {
-        ComplianceType::NonCompliant => CauseState::Violated,
-        ComplianceType::Compliant | ComplianceType::NotApplicable => CauseState::Clear,
+    let state = match result.compliance_type?.as_str() {
+        "NON_COMPLIANT" => CauseState::Violated,
+        "COMPLIANT" | "NOT_APPLICABLE" => CauseState::Clear,
         // Insufficient data, and what Config may say one day.
         _ => return None,
     };

@@ -75,6 +75,11 @@ impl<C> OpsCenter for Aws<C> {
         content: &OpsItemContent,
         sets_status: bool,
     ) -> Result<bool, CallError> {
+        let status = match content.status {
+            OpsItemStatus::Open => SdkStatus::Open,
+            OpsItemStatus::InProgress => SdkStatus::InProgress,
+            OpsItemStatus::Resolved => SdkStatus::Resolved,
+        };
         let answer = self
             .clients
             .ssm
@@ -84,11 +89,7 @@ impl<C> OpsCenter for Aws<C> {
             .description(&content.description)
             .severity(content.severity.ops_center())
             .category(content.category.to_string())
-            .set_status(sets_status.then(|| match content.status {
-                OpsItemStatus::Open => SdkStatus::Open,
-                OpsItemStatus::InProgress => SdkStatus::InProgress,
-                OpsItemStatus::Resolved => SdkStatus::Resolved,
-            }))
+            .set_status(sets_status.then_some(status))
             .set_operational_data(Some(data(content, |key| key != DEDUP)))
             .send()
             .await;

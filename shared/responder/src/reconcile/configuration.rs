@@ -180,13 +180,13 @@ fn clear_signal(
     let last = incident.causes.get(&cause)?.at;
     let heard = row.heard.get(&cause.key()).copied().unwrap_or(ToldAt { at: last, recorded_at: last });
     let told_at = match evaluations.iter().find(|evaluation| evaluation.rule == *rule) {
-        Some(Evaluation { state: CauseState::Violated, .. }) => return None,
-        Some(evaluation) if evaluation.told_at > heard => evaluation.told_at,
-        // Older than what the rule said since.
-        Some(_) => return None,
+        Some(evaluation) => {
+            // What is older than the rule's last word has been overtaken by it.
+            let cleared = evaluation.state == CauseState::Clear && evaluation.told_at > heard;
+            cleared.then_some(evaluation.told_at)?
+        }
         // The rule is gone, or the resource is.
-        None if now.since(heard.recorded_at) > SILENCE => ToldAt { at: heard.at, recorded_at: now },
-        None => return None,
+        None => (now.since(heard.recorded_at) > SILENCE).then_some(ToldAt { at: heard.at, recorded_at: now })?,
     };
     Some(Signal {
         cause,

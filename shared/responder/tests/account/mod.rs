@@ -369,7 +369,7 @@ impl Ledger for Account {
                 .filter(|(fingerprint, (row, _))| row.is_open() && after.is_none_or(|after| *fingerprint > after));
             let page: Vec<_> =
                 open.by_ref().take(2).map(|(fingerprint, (row, _))| (fingerprint.clone(), row.clone())).collect();
-            let next = open.next().and(page.last()).map(|(fingerprint, _)| fingerprint.clone());
+            let next = open.next().and_then(|_| page.last()).map(|(fingerprint, _)| fingerprint.clone());
             Ok(OpenRows { rows: page, not_understood: Vec::new(), next })
         })
         .await
@@ -521,7 +521,7 @@ impl Automation for Account {
                 ended_at: None,
                 failure: None,
             };
-            Ok(self.ended.borrow().get(id).cloned().or(started.then_some(running)))
+            Ok(self.ended.borrow().get(id).cloned().or_else(|| started.then_some(running)))
         })
         .await
     }

@@ -1,7 +1,5 @@
 //! What `reconcile` finds that no event tells.
 
-#![expect(clippy::unwrap_used, reason = "in tests, what is not there is a failure")]
-
 use mend_core::identity::AttemptNumber;
 use mend_core::incident::{Outcome, Resolution, State};
 use mend_core::mode::Mode;
