@@ -35,6 +35,7 @@ def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
     assert {
         "NotificationTopicArn",
         "LedgerTableName",
+        "AlarmTopicArn",
         "EventBusName",
         "DeadLetterQueueUrl",
         "KillSwitchParameterName",
@@ -59,7 +60,7 @@ def test_no_output_depends_on_what_may_not_be_created(source):
         if "Fn::Sub" in value:
             continue
         referred = value.get("Ref") or value["Fn::GetAtt"][0]
-        assert "Condition" not in source["Resources"][referred], name
+        assert source["Resources"][referred].get("Condition") == output.get("Condition"), name
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
