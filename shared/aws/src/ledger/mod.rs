@@ -281,8 +281,11 @@ impl<C: Clock> Ledger for Aws<C> {
             .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
         let mut assignments = Vec::new();
         for (name, value) in item {
-            assignments.push(format!("{name} = :{name}"));
-            request = request.expression_attribute_values(format!(":{name}"), value);
+            // By a substitute, because some names are DynamoDB's own words.
+            assignments.push(format!("#{name} = :{name}"));
+            request = request
+                .expression_attribute_values(format!(":{name}"), value)
+                .expression_attribute_names(format!("#{name}"), name);
         }
         assignments.sort();
         let expression = format!("SET {} REMOVE lease_holder, lease_until", assignments.join(", "));

@@ -512,8 +512,9 @@ async fn a_run_ends_with_what_it_leaves_unless_another_has_begun() {
             "TableName": "mend-dev-ledger",
             "Key": run_key(),
             "UpdateExpression":
-                "SET people_heard_at = :people_heard_at, position = :position REMOVE lease_holder, lease_until",
+                "SET #people_heard_at = :people_heard_at, #position = :position REMOVE lease_holder, lease_until",
             "ConditionExpression": "lease_holder = :holder",
+            "ExpressionAttributeNames": {"#people_heard_at": "people_heard_at", "#position": "position"},
             "ExpressionAttributeValues": item(&json!({
                 ":holder": "request-1/7",
                 ":people_heard_at": 1_772_600_707_890_i64,
