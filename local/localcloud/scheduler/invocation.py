@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from moto.scheduler.models import Schedule, scheduler_backends
 from localcloud import journal
 from localcloud.clients import client
 from localcloud.events.envelope import timestamp, wrap
+from localcloud.events.input import compact
 from localcloud.principals import credentials_of
 from localcloud.retries import Retries
 from localcloud.settings import ACCOUNT_ID, REGION, settings
@@ -61,7 +61,7 @@ class Invocation:
         if text is None:
             notification = wrap("Scheduled Event", "aws.scheduler", {}, [self.schedule.arn], self.time)
             # The Scheduler's own event has an object in a string here, unlike that of a scheduled rule.
-            return json.dumps(notification | {"detail": "{}"})
+            return compact(notification | {"detail": "{}"})
         attributes = {
             "schedule-arn": self.schedule.arn,
             "scheduled-time": self.scheduled_time,

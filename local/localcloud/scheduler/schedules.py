@@ -22,7 +22,10 @@ def schedules() -> Iterator[ScheduleEntry]:
 
 
 class ScheduleEntry(Scheduled):
-    """One schedule; a schedule for one time ignores the dates of its beginning and end."""
+    """One schedule. One for a single time ignores the dates of its beginning and end, as on AWS.
+
+    A flexible time window is used at its first moment.
+    """
 
     def __init__(self, schedule: Schedule):
         self._schedule = schedule
