@@ -1,4 +1,7 @@
-"""Handing a message to another service's resource, as EventBridge and Lambda do it."""
+"""Handing a message to another service's resource, as EventBridge and Lambda do it.
+
+A fault whose caller is `events.amazonaws.com` hits EventBridge's deliveries: they come late, or twice.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,19 @@ from moto.sns.models import sns_backends
 from moto.sqs.exceptions import QueueDoesNotExist
 from moto.sqs.models import sqs_backends
 
+from localcloud import faults
+from localcloud.faults import Fault
 from localcloud.resource_policy import allows
 from localcloud.settings import ACCOUNT_ID, REGION
 
 EVENTBRIDGE = "events.amazonaws.com"
+OPERATIONS = {
+    "lambda": ("lambda", "Invoke"),
+    "sqs": ("sqs", "SendMessage"),
+    "sns": ("sns", "Publish"),
+    "event-bus": ("events", "PutEvents"),
+}
+"""What a delivery is a call of."""
 
 
 class Undeliverable(Exception):
@@ -25,6 +37,10 @@ class Undeliverable(Exception):
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.code = code
+
+
+class AnswerLost(Exception):
+    """The message was handed over, and the sender does not know it."""
 
 
 def service_of(arn: str) -> str:
@@ -52,6 +68,9 @@ def send(
     `permitted_to` is the service and the source ARN that the target's own policy has to let in; without it
     the sender acts under a role. `forwarded` says that the body is an event which a bus has sent already.
     """
+    fault = _fault(arn, permitted_to[0]) if permitted_to else None
+    if fault:
+        fault.begin(OPERATIONS[service_of(arn)][0])
     try:
         match service_of(arn):
             case "lambda":
@@ -67,6 +86,15 @@ def send(
     except ServiceException as error:
         # What a service refuses it will refuse again; it never asks EventBridge to come back.
         raise Undeliverable("SDK_CLIENT_ERROR", f"{error.code}: {error.message}") from error
+    if fault and fault.kind == "lost-response":
+        raise AnswerLost(f"{arn} did not answer")
+
+
+def _fault(arn: str, sender: str) -> Fault | None:
+    """Return the fault that the sender meets: one that means everybody is about API calls."""
+    if not any(fault.caller == sender for fault in faults.active()):
+        return None
+    return faults.hitting(*OPERATIONS[service_of(arn)], sender)
 
 
 def _to_function(arn: str, body: str, permitted_to: tuple[str, str] | None) -> None:

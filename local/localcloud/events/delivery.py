@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+
+from moto.core.exceptions import ServiceException
 
 from localcloud import background, journal
 from localcloud.events.envelope import Event, timestamp
@@ -54,7 +57,7 @@ class Delivery:
             problem = f"{type(error).__name__}: {error}"
             exhausted = self.retries.again(self.attempt)
             if exhausted:
-                self._give_up("ERROR_FROM_TARGET", problem, exhausted)
+                self._give_up(_code(error), problem, exhausted)
             else:
                 self._record(problem)
         else:
@@ -91,3 +94,8 @@ class Delivery:
             error=error,
             dead_letter_queue=dead_letter_queue,
         )
+
+
+def _code(error: Exception) -> str:
+    throttled = isinstance(error, ServiceException) and re.search("Throttl|TooManyRequests", error.code)
+    return "THROTTLING" if throttled else "ERROR_FROM_TARGET"

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 from localcloud import events, journal
 from localcloud.clients import client
 from localcloud.settings import ACCOUNT_ID, REGION
-from moto.sqs.models import SQSBackend
 
 pytestmark = pytest.mark.usefixtures("cloud")
 
@@ -42,6 +41,13 @@ def rule(pattern: dict[str, Any], *targets: dict[str, Any], bus: str = "default"
     if targets_:
         eventbridge.put_targets(Rule=name, EventBusName=bus, Targets=targets_)
     return name
+
+
+def allow_publishing(topic: str) -> None:
+    """Let all rules publish to the topic."""
+    allowed = {"Effect": "Allow", "Action": "sns:Publish", "Principal": {"Service": "events.amazonaws.com"}}
+    policy = json.dumps({"Statement": [allowed]})
+    client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
 
 
 def put(source: str, detail: Any = None, **entry: Any) -> dict[str, Any]:
@@ -142,10 +148,7 @@ def test_input_and_input_path_change_what_the_target_gets(receive: Any):
 def test_a_topic_and_another_bus_are_targets(watch: Any, receive: Any):
     sns, eventbridge = client("sns"), client("events")
     topic = sns.create_topic(Name="from-rules")["TopicArn"]
-    allowed = {"Effect": "Allow", "Action": "sns:Publish", "Principal": {"Service": "events.amazonaws.com"}}
-    sns.set_topic_attributes(
-        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": [allowed]})
-    )
+    allow_publishing(topic)
     bus = eventbridge.create_event_bus(Name="second")["EventBusArn"]
     url, queue_arn = queue()
     rule({"source": ["wide"]}, {"Arn": topic}, {"Arn": bus})
@@ -255,33 +258,43 @@ def test_a_dead_letter_queue_that_lets_nobody_in_loses_the_event_and_says_so(wat
     assert "did not take the event either" in delivery["error"]
 
 
-def test_a_failing_target_is_tried_again_as_the_retry_policy_says(
-    watch: Any, receive: Any, monkeypatch: pytest.MonkeyPatch
-):
-    (dead_url, dead_arn), (_, queue_arn) = queue(), queue()
-    broken = queue_arn.rsplit(":", 1)[-1]
-    send_message = SQSBackend.send_message
+def test_a_failing_target_is_tried_again_as_the_retry_policy_says(cloud: Any, watch: Any, receive: Any):
+    dead_url, dead_arn = queue()
+    topic = client("sns").create_topic(Name="failing")["TopicArn"]
+    allow_publishing(topic)
+    policy = {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 86_400}
+    target = {"Arn": topic, "RetryPolicy": policy, "DeadLetterConfig": {"Arn": dead_arn}}
+    rule({"source": ["stubborn"]}, target)
+    for kind, code in (("server-error", "ERROR_FROM_TARGET"), ("throttle", "THROTTLING")):
+        with cloud.inject(kind, "sns", "Publish", caller="events.amazonaws.com"):
+            event_id = put("stubborn")["EventId"]
+            attributes = receive(dead_url)["MessageAttributes"]
+        assert attributes["RETRY_ATTEMPTS"]["StringValue"] == "3"
+        assert attributes["EXHAUSTED_RETRY_CONDITION"]["StringValue"] == "MaximumRetryAttempts"
+        assert attributes["ERROR_CODE"]["StringValue"] == code
+        assert len(watch.wait("delivery", 4, event_id=event_id)) == 4
 
-    def stumble(self: SQSBackend, queue_name: str, *args: Any, **kwargs: Any) -> Any:
-        if queue_name == broken:
-            raise RuntimeError("the queue is out of order")
-        return send_message(self, queue_name, *args, **kwargs)
 
-    monkeypatch.setattr(SQSBackend, "send_message", stumble)
-    rule(
-        {"source": ["stubborn"]},
-        {
-            "Arn": queue_arn,
-            "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 86_400},
-            "DeadLetterConfig": {"Arn": dead_arn},
-        },
-    )
-    event_id = put("stubborn")["EventId"]
-    attributes = receive(dead_url)["MessageAttributes"]
-    assert attributes["RETRY_ATTEMPTS"]["StringValue"] == "3"
-    assert attributes["EXHAUSTED_RETRY_CONDITION"]["StringValue"] == "MaximumRetryAttempts"
-    assert attributes["ERROR_CODE"]["StringValue"] == "ERROR_FROM_TARGET"
-    assert len(watch.wait("delivery", 4, event_id=event_id)) == 4
+def test_a_target_whose_answer_is_lost_gets_the_event_twice(cloud: Any, receive: Any):
+    url, queue_arn = queue()
+    rule({"source": ["repeated"]}, {"Arn": queue_arn})
+    with cloud.inject("lost-response", "sqs", caller="events.amazonaws.com", times=1):
+        event_id = put("repeated")["EventId"]
+        first, second = receive(url), receive(url)
+    assert first["Body"] == second["Body"]
+    assert first["Body"]["id"] == event_id
+    assert first["MessageId"] != second["MessageId"]
+
+
+def test_an_event_that_is_held_up_arrives_after_a_later_one(cloud: Any, watch: Any):
+    topic = client("sns").create_topic(Name="held-up")["TopicArn"]
+    allow_publishing(topic)
+    rule({"source": ["held-up"]}, {"Arn": topic})
+    rule({"source": ["prompt"]}, {"Arn": queue()[1]})
+    with cloud.inject("latency", "sns", caller="events.amazonaws.com", times=1, milliseconds=300):
+        sent = [put(source)["EventId"] for source in ("held-up", "prompt")]
+        arrived = [entry["event_id"] for entry in watch.wait("delivery", 2)]
+    assert arrived == sent[::-1]
 
 
 @pytest.mark.parametrize(
