@@ -246,17 +246,7 @@ class Deployment:
         return type_.attribute(attribute, resource.physical_id, resource.properties)
 
     def _outputs(self) -> list[Output]:
-        outputs = []
-        for key, output in self._plan.declared_outputs().items():
-            export = output.get("Export")
-            outputs.append(
-                Output(
-                    key=key,
-                    value=text(self._plan.scope.value(output["Value"])),
-                    description=output.get("Description"),
-                    export_name=text(self._plan.scope.value(export["Name"])) if export else None,
-                )
-            )
+        outputs = self._plan.outputs()
         exports = store().exports()
         for output in outputs:
             owner = exports.get(output.export_name or "", (self._stack, None))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -424,7 +425,7 @@ def get_template(request: Request) -> dict[str, Any]:
     else:
         target = store().get(request["StackName"]).target
     processed = request.get("TemplateStage", "Original") == "Processed"
-    body: Any = (target.content if processed else target.body) if target else ""
+    body = (json.dumps(target.content) if processed else target.body) if target else ""
     return {"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}
 
 

@@ -9,9 +9,9 @@ from localcloud.cloudformation import parameters
 from localcloud.cloudformation.errors import InvalidTemplate
 from localcloud.cloudformation.resources import resource_type
 from localcloud.cloudformation.resources.base import ResourceType
-from localcloud.cloudformation.stacks import Resource, Stack, Target, store
+from localcloud.cloudformation.stacks import Output, Resource, Stack, Target, store
 from localcloud.cloudformation.template import Declaration, declarations
-from localcloud.cloudformation.values import UNKNOWN, Scope
+from localcloud.cloudformation.values import UNKNOWN, Scope, text
 
 
 class Plan:
@@ -53,13 +53,20 @@ class Plan:
             raise InvalidTemplate(f"{declaration.logical_id}: the local cloud has no dynamic references.")
         return resource_type(declaration.type).tagged(properties, self.target.tags)
 
-    def declared_outputs(self) -> dict[str, dict[str, Any]]:
+    def outputs(self) -> list[Output]:
         """Return the outputs whose condition holds."""
-        return {
-            key: output
-            for key, output in (self.target.content.get("Outputs") or {}).items()
-            if "Condition" not in output or self.scope.condition(output["Condition"])
-        }
+        outputs = []
+        for key, output in self._declared_outputs().items():
+            export = output.get("Export")
+            outputs.append(
+                Output(
+                    key=key,
+                    value=text(self.scope.value(output["Value"])),
+                    description=output.get("Description"),
+                    export_name=text(self.scope.value(export["Name"])) if export else None,
+                )
+            )
+        return outputs
 
     def changes(self) -> list[dict[str, Any]]:
         """Return what would change, as change sets describe it."""
@@ -115,7 +122,7 @@ class Plan:
             and current is not None
             and current.tags == self.target.tags
             and current.notification_arns == self.target.notification_arns
-            and (current.content.get("Outputs") or {}) == (self.target.content.get("Outputs") or {})
+            and self.outputs() == self.stack.outputs
         )
 
     def _exported(self, name: str) -> str:
@@ -163,8 +170,15 @@ class Plan:
             raise _unresolved_dependencies(missing, block)
         return names
 
+    def _declared_outputs(self) -> dict[str, dict[str, Any]]:
+        return {
+            key: output
+            for key, output in (self.target.content.get("Outputs") or {}).items()
+            if "Condition" not in output or self.scope.condition(output["Condition"])
+        }
+
     def _check_outputs(self) -> None:
-        for output in self.declared_outputs().values():
+        for output in self._declared_outputs().values():
             self._resources_in(output, "Outputs")
 
     def _check_attributes(self) -> None:
