@@ -20,7 +20,6 @@ from localcloud.deploy import Stack
 from localcloud.scheduler import UnknownSchedule
 from localcloud.server import LocalCloud
 from localcloud.settings import ACCOUNT_ID, REGION
-from moto.sqs.models import SQSBackend
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -202,18 +201,15 @@ def test_a_disabled_rule_does_not_fire_and_an_enabled_one_begins_anew(
 
 
 def test_a_delivery_is_tried_again_on_the_clock(
-    cloud: LocalCloud, rule: Any, queue: Any, watch: Any, receive: Any, monkeypatch: pytest.MonkeyPatch
+    cloud: LocalCloud, rule: Any, queue: Any, watch: Any, receive: Any
 ):
     name = rule(NEVER, queue[1])
-    with monkeypatch.context() as broken:
-        broken.setattr(SQSBackend, "send_message", lambda *_, **__: 1 / 0)
+    with cloud.inject("server-error", "sqs", caller="events.amazonaws.com", times=2):
         cloud.fire_schedule(name)
         for failures in (1, 2):
-            assert "ZeroDivisionError" in watch.wait("delivery", failures, rule=name)[-1]["error"]
-            if failures == 1:
-                cloud.forward(MINUTE)
-    cloud.forward(MINUTE)
-    assert receive(queue[0])["Body"]["source"] == "aws.events"
+            assert "Internal failure" in watch.wait("delivery", failures, rule=name)[-1]["error"]
+            cloud.forward(MINUTE)
+        assert receive(queue[0])["Body"]["source"] == "aws.events"
 
 
 @pytest.mark.parametrize("expression", ["rate(1 minutes)", "cron(0 1 * * * *)", "at(2030-01-01T00:00:00)"])
@@ -382,6 +378,17 @@ def test_topics_buses_and_fifo_queues_are_targets(cloud: LocalCloud, schedule: A
     cloud.fire_schedule(schedule(NEVER, arn("sqs", "scheduled.fifo"), grouped))
     answer = client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10, AttributeNames=["All"])
     assert answer["Messages"][0]["Attributes"]["MessageGroupId"] == "g"
+
+
+def test_a_target_whose_answer_is_lost_is_invoked_twice(
+    cloud: LocalCloud, schedule: Any, queue: Any, watch: Any, receive: Any
+):
+    name = schedule(NEVER, queue[1], {"Input": '"<aws.scheduler.attempt-number>"'})
+    with cloud.inject("lost-response", "sqs", "SendMessage", times=1):
+        cloud.fire_schedule(name)
+        watch.wait("delivery", rule=name)
+        cloud.forward(MINUTE)
+        assert [receive(queue[0])["Body"] for _ in range(2)] == ["1", "2"]
 
 
 def test_a_target_that_fails_for_now_is_tried_again_on_the_clock(
