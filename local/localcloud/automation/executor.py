@@ -36,7 +36,8 @@ from localcloud.automation.waiting import NextStep
 
 CANCELLATION = timedelta(seconds=120)
 
-END_OF_TIME = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+END_OF_TIME = datetime(2200, 1, 1, tzinfo=UTC)
+"""As late as threads can wait."""
 
 _threads: set[threading.Thread] = set()
 

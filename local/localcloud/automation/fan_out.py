@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from moto.ec2.models import ec2_backends
 from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
 from localcloud.automation.documents import Step
@@ -107,21 +108,26 @@ def _resolve(target: dict[str, Any], backend: Any, target_type: str) -> Iterator
             raise ServiceError("InvalidTarget", f"ParameterValues holds more than {MOST_VALUES} values.")
         yield from values
     elif key == INSTANCES and values == ["*"]:
-        yield from _tagged(backend, [], "ec2:instance")
+        instances = ec2_backends[backend.account_id][backend.region_name].all_instances()
+        yield from (instance.id for instance in instances if instance.state != "terminated")
     elif key.startswith("tag:"):
-        filters = [{"Key": key.removeprefix("tag:"), "Values": values}]
-        yield from _tagged(backend, filters, _tagging_type(target_type))
+        tag = {"Key": key.removeprefix("tag:"), "Values": values}
+        yield from _tagged(backend, tag, _tagging_type(target_type))
     else:
         raise unsupported(f"the target {key} with the values {', '.join(values)}", "InvalidTarget")
 
 
-def _tagged(backend: Any, filters: list[dict[str, Any]], resource_type: str) -> Iterator[str]:
+def _tagged(backend: Any, tag: dict[str, Any], resource_type: str) -> Iterator[str]:
     tagging = resourcegroupstaggingapi_backends[backend.account_id][backend.region_name]
-    _, resources = tagging.get_resources(
-        resources_per_page=100, tag_filters=filters, resource_type_filters=[resource_type]
-    )
-    for resource in resources:
-        yield resource["ResourceARN"].replace("/", ":").rpartition(":")[2]
+    token = None
+    while True:
+        token, resources = tagging.get_resources(
+            token, tag_filters=[tag], resource_type_filters=[resource_type]
+        )
+        for resource in resources:
+            yield resource.arn.replace("/", ":").rpartition(":")[2]
+        if token is None:
+            return
 
 
 def _tagging_type(target_type: str) -> str:

@@ -8,7 +8,6 @@ from moto.core.exceptions import ServiceException
 from moto.ssm.models import Document
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from localcloud import journal
 from localcloud.automation import executor
 from localcloud.automation.actions.automation import PARENT_HEADER
 from localcloud.automation.behaviour import behaviour
@@ -16,7 +15,7 @@ from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExec
 from localcloud.automation.fan_out import read_fan_out
 from localcloud.automation.interpolation import resolve
 from localcloud.automation.parameters import bind
-from localcloud.automation.roles import AUTOMATION_SERVICE, check_assumable
+from localcloud.automation.roles import check_assumable
 from localcloud.errors import ServiceError, unsupported
 from localcloud.model import operation, service_model
 from localcloud.paging import UnknownToken, page
@@ -172,7 +171,7 @@ def _new_execution(response: Response, request: Request) -> Execution:
     )
     children = [execution.for_target(target) for target in fan_out.targets] if fan_out else []
     for role_arn in dict.fromkeys(each.role_arn for each in [execution, *children]):
-        _pass_role(role_arn, execution)
+        _check_role(role_arn, execution)
     if execution.depth > DEEPEST_NESTING:
         raise ServiceError(
             "AutomationExecutionLimitExceededException",
@@ -181,12 +180,10 @@ def _new_execution(response: Response, request: Request) -> Execution:
     return execution
 
 
-def _pass_role(role_arn: str, execution: Execution) -> None:
-    """Check that Automation can assume the role. Passing it is no call, but a permission of the caller's."""
+def _check_role(role_arn: str, execution: Execution) -> None:
     if not role_arn:
         raise unsupported(f"runbooks without a role, and {execution.document_name} was given none")
     check_assumable(role_arn, execution.account_id, execution.partition)
-    journal.record("pass-role", principal=execution.executed_by, role=role_arn, service=AUTOMATION_SERVICE)
 
 
 def _document(response: Response, name_or_arn: str, version: str) -> Document:

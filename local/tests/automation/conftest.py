@@ -111,7 +111,8 @@ def step() -> Callable[..., dict[str, Any]]:
     """Return a function that writes a step."""
 
     def step(name: str, action: str = "aws:sleep", inputs: dict[str, Any] | None = None, **properties: Any):
-        return {"name": name, "action": action, "inputs": inputs or {"Duration": "PT0S"}, **properties}
+        given = {"Duration": "PT0S"} if inputs is None else inputs
+        return {"name": name, "action": action, "inputs": given, **properties}
 
     return step
 
