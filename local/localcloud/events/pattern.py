@@ -20,6 +20,13 @@ MAX_OR_COMBINATIONS = 1_000
 MAX_WILDCARDS = 5
 """EventBridge refuses wildcards that are too complex by a measure it does not publish; this comes close."""
 EXACT_NUMBERS = 2**53
+RESERVED_INSIDE_OR = {
+    *("exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric"),
+    *("cidr", "=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"),
+    *("date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"),
+    *("ip-address-in-range", "ip-address-not-in-range"),
+}
+"""Operators, also those that EventBridge may get one day."""
 
 _MISSING = object()
 
@@ -46,7 +53,7 @@ def compile_pattern(text: str) -> Matcher:
         raise InvalidPattern("Filter is not an object")
     if _or_combinations(pattern) > MAX_OR_COMBINATIONS:
         raise InvalidPattern(f"more than {MAX_OR_COMBINATIONS} combinations of $or")
-    return _object(_nested(pattern), "pattern")
+    return _object(_nested(pattern), "pattern", inside_or=False)
 
 
 def parse_json(text: str) -> Any:
@@ -58,14 +65,19 @@ def parse_json(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def _object(pattern: dict[str, Any], at: str) -> Matcher:
+def _object(pattern: dict[str, Any], at: str, inside_or: bool) -> Matcher:
     """Compile the conditions on one object; they all hold in the same element when the event has an array."""
     if not pattern:
         raise InvalidPattern(f"Empty objects are not allowed: '{at}'")
-    matchers = [
-        _any_of(value, at) if key == "$or" else _field(key, value, key if at == "pattern" else f"{at}.{key}")
-        for key, value in pattern.items()
-    ]
+    if inside_or and (reserved := RESERVED_INSIDE_OR & pattern.keys()):
+        raise InvalidPattern(f"'{reserved.pop()}' is no field name inside '$or' at '{at}'")
+
+    def condition(key: str, value: Any) -> Matcher:
+        if key == "$or":
+            return _any_of(value, at)
+        return _field(key, value, key if at == "pattern" else f"{at}.{key}", inside_or)
+
+    matchers = [condition(key, value) for key, value in pattern.items()]
 
     def matches_one(element: Any) -> bool:
         return all(matcher(element) for matcher in matchers)
@@ -77,9 +89,9 @@ def _object(pattern: dict[str, Any], at: str) -> Matcher:
     return matches
 
 
-def _field(key: str, condition: Any, at: str) -> Matcher:
+def _field(key: str, condition: Any, at: str, inside_or: bool) -> Matcher:
     if isinstance(condition, dict):
-        matches_child = _object(condition, at)
+        matches_child = _object(condition, at, inside_or)
         return lambda value: matches_child(_child(value, key))
     if isinstance(condition, list):
         if not condition:
@@ -100,9 +112,7 @@ def _any_of(alternatives: Any, at: str) -> Matcher:
     for alternative in alternatives:
         if not isinstance(alternative, dict):
             raise InvalidPattern(f"'$or' at '{at}' must hold objects")
-        if reserved := _OPERATORS.keys() & alternative.keys():
-            raise InvalidPattern(f"'{reserved.pop()}' is no field name inside '$or' at '{at}'")
-    matchers = [_object(alternative, at) for alternative in alternatives]
+    matchers = [_object(alternative, at, inside_or=True) for alternative in alternatives]
     return lambda value: any(matcher(value) for matcher in matchers)
 
 
