@@ -20,16 +20,16 @@ _HERE = Place(REGION)
 def begin_logs_and_traces(function: LambdaFunction) -> None:
     """Ask for what an instance of the function needs. Without it, Lambda goes on and writes nothing."""
     stream = _HERE.arn("logs", f"log-group:{function.logs_group_name}:log-stream:local")
-    _allowed(function.role, [Check.of("logs:CreateLogStream", stream)], "Lambda: begin a log stream")
-    _allowed(function.role, [Check.of("logs:PutLogEvents", stream)], "Lambda: write the function's log")
+    _allowed(function, [Check.of("logs:CreateLogStream", stream)], "Lambda: begin a log stream")
+    _allowed(function, [Check.of("logs:PutLogEvents", stream)], "Lambda: write the function's log")
     if (function.tracing_config or {}).get("Mode") == "Active":
         traces = [Check.of(f"xray:{action}", "*") for action in ("PutTraceSegments", "PutTelemetryRecords")]
-        _allowed(function.role, traces, "Lambda: trace an invocation")
+        _allowed(function, traces, "Lambda: trace an invocation")
 
 
 def may_hand_over(function: LambdaFunction, destination: str) -> bool:
     """Say whether Lambda may send the record of an invocation to the destination; if not, it drops it."""
-    return _allowed(function.role, _sending(destination), "Lambda: hand over an invocation's record")
+    return _allowed(function, _sending(destination), "Lambda: hand over an invocation's record")
 
 
 def _sending(target: str) -> Iterable[Check]:
@@ -46,8 +46,8 @@ def _sending(target: str) -> Iterable[Check]:
     raise NotImplementedError(f"The local cloud does not know what sending to {target} needs.")
 
 
-def _allowed(role_arn: str, checks: Iterable[Check], operation: str) -> bool:
-    role = role_of_arn(role_arn, "service")
+def _allowed(function: LambdaFunction, checks: Iterable[Check], operation: str) -> bool:
+    role = role_of_arn(function.role, function.function_name)
     refused = denial(role, checks, operation, REGION) if role else None
     if refused:
         journal.record("denied", operation=operation, message=refused)

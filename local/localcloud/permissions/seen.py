@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from moto.awslambda.models import lambda_backends
 from moto.ssm.models import ssm_backends
 
 from localcloud.automation.executions import executions_of
@@ -39,7 +38,7 @@ class Seen:
     operation: str
     """What needed the action: `dynamodb:TransactWriteItems`."""
     by: str
-    """Who did it: a function by its package, a runbook, or a schedule."""
+    """Who did it: a runbook, or a function or schedule by its name without the stack's."""
     step: str
     """The runbook's step; empty for a function."""
     allowed_by: tuple[tuple[str, str, int], ...]
@@ -74,15 +73,12 @@ def read(file: Path) -> Iterator[Seen]:
 
 
 def _doer(role: StackRole) -> tuple[str, str]:
-    """Return the function's package, or the runbook and its step, or the session's own name."""
+    """Return the function or schedule, or the runbook and its step."""
     execution_id = role.session.removeprefix("Automation-")
     if execution_id != role.session:
         execution = executions_of(ssm_backends[ACCOUNT_ID][REGION]).get(execution_id)
         step = execution.current_step if execution else None
         return (execution.document_name if execution else "", step.name if step else "")
-    for function in lambda_backends[ACCOUNT_ID][REGION].list_functions():
-        if function.role == role.arn:
-            return str(function.code.get("S3Key", function.function_name)), ""
     return role.session.removeprefix(f"{role.stack}-"), ""
 
 
