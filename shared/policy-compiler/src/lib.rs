@@ -1,4 +1,4 @@
-//! Reads `policy/*.yaml`, checks it against `runbooks/`, and writes it as Rust.
+//! Reads `policy/*.yaml` and `runbooks/*.yaml`, checks both, and writes the policy as Rust.
 //!
 //! It runs when Mend is built. Whatever is wrong stops the build, all of it at once, each with file and line.
 
@@ -14,10 +14,10 @@ use mend_core::policy::Route;
 
 pub use source::source;
 
-/// Something that is wrong in a policy file.
+/// Something that is wrong in a policy file or a runbook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
-    /// Beginning with the policy's folder.
+    /// As a person names it, in most cases from the repository on.
     file: PathBuf,
     line: Option<u64>,
     problem: String,
@@ -35,7 +35,7 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// Reads and checks all routes.
+/// Reads and checks all routes and all runbooks.
 pub fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<PolicyError>> {
     read::read(policy, runbooks)
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::PolicyError;
-use crate::runbook::Runbook;
+use crate::runbook::{Runbook, Runbooks, accepts, restore_of, restores};
 use crate::yaml::{Mistake, parse};
 
 /// A route as it is written. An unknown field is refused.
@@ -68,9 +68,8 @@ struct Placed {
 pub(crate) fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<PolicyError>> {
     let mut errors = Vec::new();
     let mut placed: Vec<Placed> = Vec::new();
-    // As a person names it: from the folder above, in most cases the repository.
-    let named =
-        |path: &Path| policy.parent().and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path).to_owned();
+    let named = |path: &Path| named(path, policy);
+    let runbooks = Runbooks::read(runbooks, |path| self::named(path, runbooks), &mut errors);
     let files = files(policy).unwrap_or_else(|error| {
         Checker { file: &named(policy), errors: &mut errors }
             .wrong(None, format!("the folder cannot be read: {error}"));
@@ -83,7 +82,7 @@ pub(crate) fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<Pol
             Err(Mistake { line, problem }) => checker.wrong(line, problem),
             Ok(routes) => {
                 for written in routes {
-                    if let Some(route) = checker.route(&written, runbooks) {
+                    if let Some(route) = checker.route(&written, &runbooks) {
                         checker.against_others(&written, &route, &placed);
                         placed.push(Placed { file: file.clone(), line: line(&written.name), route });
                     }
@@ -96,6 +95,11 @@ pub(crate) fn read(policy: &Path, runbooks: &Path) -> Result<Vec<Route>, Vec<Pol
         Checker { file: &named(policy), errors: &mut errors }.wrong(None, problem);
     }
     if errors.is_empty() { Ok(placed.into_iter().map(|placed| placed.route).collect()) } else { Err(errors) }
+}
+
+/// A path as a person names it: from the folder above, in most cases the repository.
+fn named(path: &Path, folder: &Path) -> PathBuf {
+    folder.parent().and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path).to_owned()
 }
 
 /// The policy's files, in the order of their names.
@@ -153,7 +157,7 @@ impl Checker<'_> {
         written.value.iter().filter_map(|text| self.field(name, text, &check)).collect()
     }
 
-    fn route(&mut self, written: &Written, runbooks: &Path) -> Option<Route> {
+    fn route(&mut self, written: &Written, runbooks: &Runbooks) -> Option<Route> {
         let before = self.errors.len();
         let takes = Takes {
             config_rules: self.fields("config-rules", &written.takes.config_rules, |text| Glob::new(text)),
@@ -168,11 +172,17 @@ impl Checker<'_> {
         let role = self.field("role", &written.role, |text| RoleFamily::new(text));
         let runbook = self.runbook("runbook", &written.runbook, runbooks);
         let undo = written.undo.as_ref().and_then(|undo| self.runbook("undo", undo, runbooks));
+        if undo.is_some() || written.undo.is_none() {
+            self.undo(written, runbook.as_ref());
+        }
         let attempts = self.field("attempts", &written.attempts, attempts);
         let dev = self.field("modes.dev", &written.modes.dev, str::parse);
         let staging = self.field("modes.staging", &written.modes.staging, str::parse);
         let prod = self.field("modes.prod", &written.modes.prod, str::parse);
-        let parameters = runbook.as_ref().map(|(_, runbook)| self.parameters(written, runbook));
+        let parameters = runbook.as_ref().map(|(_, runbook)| {
+            // That a runbook is broken has been told; then nothing is known of its parameters.
+            runbook.map(|runbook| self.parameters(written, runbook)).unwrap_or_default()
+        });
         if self.errors.len() > before {
             return None;
         }
@@ -193,21 +203,46 @@ impl Checker<'_> {
         })
     }
 
-    fn runbook(
+    fn runbook<'r>(
         &mut self,
         field: &str,
         written: &Spanned<String>,
-        runbooks: &Path,
-    ) -> Option<(RunbookName, Runbook)> {
+        runbooks: &'r Runbooks,
+    ) -> Option<(RunbookName, Option<&'r Runbook>)> {
         let name = self.field(field, written, |text| RunbookName::new(text))?;
-        let runbook = self.field(field, written, |_| Runbook::read(runbooks, &name))?;
+        let runbook = self.field(field, written, |_| runbooks.find(&name))?;
         Some((name, runbook))
+    }
+
+    /// A route answers with a runbook that repairs, and names the one that undoes it if it can be undone.
+    fn undo(&mut self, written: &Written, runbook: Option<&(RunbookName, Option<&Runbook>)>) {
+        let Some((name, Some(runbook))) = runbook else { return };
+        if restores(name.as_str()) {
+            self.wrong(line(&written.runbook), format!("runbook: {name} restores, and a route repairs"));
+        }
+        let expected = runbook.can_be_undone().then(|| restore_of(name.as_str()));
+        match (&expected, &written.undo) {
+            (Some(expected), None) => {
+                self.wrong(line(&written.runbook), format!("{name} can be undone: write undo: {expected}"));
+            }
+            (Some(expected), Some(undo)) if undo.value != *expected => {
+                self.wrong(line(undo), format!("undo: {expected} is what undoes {name}"));
+            }
+            (None, Some(undo)) => {
+                self.wrong(
+                    line(undo),
+                    format!("undo: {name} puts out no BeforeState by which it could be undone"),
+                );
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
     }
 
     /// What the route sends, against what the runbook declares.
     fn parameters(&mut self, written: &Written, runbook: &Runbook) -> Vec<(ParameterName, ParameterSource)> {
-        for (parameter, required) in &runbook.parameters {
-            if *required && !written.parameters.contains_key(parameter) {
+        let declared = runbook.parameters();
+        for (parameter, required) in &declared {
+            if *required && !written.parameters.contains_key(*parameter) {
                 self.wrong(
                     line(&written.runbook),
                     format!(
@@ -219,12 +254,17 @@ impl Checker<'_> {
         }
         let mut sent = Vec::new();
         for (parameter, value) in &written.parameters {
-            if !runbook.parameters.contains_key(parameter) {
+            if !declared.contains_key(parameter.as_str()) {
                 let runbook = &written.runbook.value;
                 self.wrong(line(value), format!("{runbook} declares no parameter {parameter}"));
             }
             let name = self.field("parameters", value, |_| ParameterName::new(parameter.as_str()));
             let source = self.field("parameters", value, parameter_source);
+            if let (Some(ParameterSource::Constant(text)), Some(pattern)) = (&source, runbook.pattern(parameter))
+                && !accepts(pattern, text)
+            {
+                self.wrong(line(value), format!("parameters: {parameter} takes {pattern}"));
+            }
             sent.extend(name.zip(source));
         }
         sent

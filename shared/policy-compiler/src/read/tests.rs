@@ -3,6 +3,7 @@ use mend_core::policy::{Category, Severity};
 use tempfile::TempDir;
 
 use super::*;
+use crate::runbook::tests::{CLOSE, RESTORE};
 
 const CONFIG: &str = r#"# Routes for AWS Config.
 
@@ -25,13 +26,6 @@ const CONFIG: &str = r#"# Routes for AWS Config.
   modes: { dev: enforce, staging: approve, prod: observe }
 "#;
 
-const COMMON: &str = r#"schemaVersion: "0.3"
-parameters:
-  AutomationAssumeRole: { type: String }
-  Incident: { type: String }
-  Attempt: { type: String }
-"#;
-
 /// A repository with one good route and its runbooks.
 struct Repository(TempDir);
 
@@ -41,14 +35,10 @@ impl Repository {
         for folder in ["policy", "runbooks"] {
             std::fs::create_dir(repository.0.path().join(folder)).unwrap();
         }
-        let close = format!(
-            "{COMMON}  SecurityGroupId: {{ type: String }}\n  DryRun: {{ type: String, default: \"false\" }}\n"
-        );
-        let restore = format!("{COMMON}  ExecutionId: {{ type: String }}\n");
         repository
             .with("policy/config.yaml", CONFIG)
-            .with("runbooks/Mend-CloseAdminPorts.yaml", &close)
-            .with("runbooks/Mend-RestoreAdminPorts.yaml", &restore)
+            .with("runbooks/Mend-CloseAdminPorts.yaml", CLOSE)
+            .with("runbooks/Mend-RestoreAdminPorts.yaml", RESTORE)
     }
 
     fn with(self, file: &str, text: &str) -> Self {
@@ -107,7 +97,7 @@ fn a_parameter_gets_the_resource_or_the_same_text_each_time() {
         ("${resource.id}", ParameterSource::ResourceId),
         ("${resource.account}", ParameterSource::Account),
         ("${resource.region}", ParameterSource::Region),
-        ("true", ParameterSource::Constant("true".to_owned())),
+        ("sg-01234567", ParameterSource::Constant("sg-01234567".to_owned())),
     ] {
         let config = config_with("${resource.id}", written);
         let routes = Repository::new().with("policy/config.yaml", &config).read().unwrap();
@@ -262,20 +252,60 @@ fn no_parameter_can_become_a_template_of_another_kind() {
 }
 
 #[test]
-fn a_runbook_that_no_start_could_use_is_told() {
+fn a_constant_must_match_the_parameters_pattern() {
+    let config =
+        config_with("SecurityGroupId: \"${resource.id}\"", "SecurityGroupId: \"${resource.id}\"\n    Wait: PT9S");
+    assert!(Repository::new().with("policy/config.yaml", &config).read().is_ok());
+    let errors = Repository::new().with("policy/config.yaml", &config.replace("PT9S", "long")).read().unwrap_err();
+    assert_eq!(errors, ["policy/config.yaml:18: parameters: Wait takes ^PT[0-9]S$"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_runbook_is_told_once_and_in_its_own_file() {
     let file = "runbooks/Mend-CloseAdminPorts.yaml";
     for (text, expected) in [
+        (CLOSE.replace("schemaVersion: \"0.3\"\n", ""), "142: missing field `schemaVersion`"),
         (
-            COMMON.replace("  Attempt: { type: String }\n", ""),
-            "Mend-CloseAdminPorts does not take the parameter Attempt, which every Mend runbook takes",
-        ),
-        (
-            format!("{COMMON}  Incident: {{ type: String }}\n"),
-            "runbooks/Mend-CloseAdminPorts.yaml:6: duplicate mapping key `Incident` is not allowed here",
+            CLOSE.replace("timeoutSeconds: 60\n    isCritical", "isCritical"),
+            "87: Change needs timeoutSeconds, from 1 to 600",
         ),
     ] {
         let errors = Repository::new().with(file, &text).read().unwrap_err();
-        assert_eq!(errors, [format!("policy/config.yaml:13: runbook: {expected}")]);
+        assert_eq!(errors, [format!("{file}:{expected}")]);
+    }
+}
+
+#[test]
+fn a_route_names_what_undoes_its_runbook() {
+    let restoring = CONFIG
+        .replace("Mend-CloseAdminPorts", "Mend-RestoreAdminPorts")
+        .replace("  undo: Mend-RestoreAdminPorts\n", "")
+        .replace(
+            "SecurityGroupId: \"${resource.id}\"",
+            "ExecutionId: 01234567-89ab-cdef-0123-456789abcdef\n    LedgerTableName: mend",
+        );
+    let no_record = CLOSE.replace("  - Plan.BeforeState\n", "");
+    for (config, close, expected) in [
+        (
+            CONFIG.replace("  undo: Mend-RestoreAdminPorts\n", ""),
+            CLOSE,
+            "13: Mend-CloseAdminPorts can be undone: write undo: Mend-RestoreAdminPorts",
+        ),
+        (
+            config_with("undo: Mend-RestoreAdminPorts", "undo: Mend-CloseAdminPorts"),
+            CLOSE,
+            "14: undo: Mend-RestoreAdminPorts is what undoes Mend-CloseAdminPorts",
+        ),
+        (
+            CONFIG.to_owned(),
+            &no_record,
+            "14: undo: Mend-CloseAdminPorts puts out no BeforeState by which it could be undone",
+        ),
+        (restoring, CLOSE, "13: runbook: Mend-RestoreAdminPorts restores, and a route repairs"),
+    ] {
+        let repository = Repository::new().with("policy/config.yaml", &config);
+        let errors = repository.with("runbooks/Mend-CloseAdminPorts.yaml", close).read().unwrap_err();
+        assert_eq!(errors, [format!("policy/config.yaml:{expected}")]);
     }
 }
 
@@ -359,5 +389,6 @@ fn a_folder_that_is_not_there_is_told() {
     let repository = tempfile::tempdir().unwrap();
     let errors = read(&repository.path().join("policy"), &repository.path().join("runbooks")).unwrap_err();
     let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(errors, ["policy: the folder cannot be read: No such file or directory (os error 2)"]);
+    let problem = "the folder cannot be read: No such file or directory (os error 2)";
+    assert_eq!(errors, [format!("runbooks: {problem}"), format!("policy: {problem}")]);
 }
