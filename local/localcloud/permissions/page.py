@@ -96,7 +96,7 @@ def _needed_by(grant: Grant, proof: Proof, unused: list[UnusedGrant]) -> str:
     uses = proof.uses_of(grant)
     if uses:
         return "; ".join(_uses(uses))
-    reason = next((entry.reason for entry in unused if entry.covers(grant)), "nobody")
+    reason = next((entry.reason for entry in unused if entry.covers(grant)), "nobody knows why")
     return f"*not seen:* {reason}"
 
 
