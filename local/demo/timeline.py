@@ -140,11 +140,19 @@ def _ops_item(entry: Entry) -> Line:
 
 def _execution(entry: Entry) -> Line | None:
     document, status = entry["document"], entry["status"]
-    if status not in ENDED:
+    if entry["stand_in"]:
+        document = f"{document} (a stand-in for AWS's own)"
+    if status not in ENDED and status != "InProgress":
+        return Line("runbook", f"{document} is {status}")
+    if status == "InProgress" and entry["parent"]:
+        return Line("runbook", f"{document}, for a step of {entry['parent']}, as {entry['execution_id']}")
+    if status == "InProgress":
         attempt = entry["parameters"].get("Attempt", ["?"])[0]
         return Line("runbook", f"{document}, attempt {attempt}, as {entry['execution_id']}")
     if status != "Success":
         return Line("outcome", f"{document} ended in {status}: {entry['failure']}", "bad")
+    if "Conclude.Outcome" not in entry["outputs"]:
+        return Line("runbook", f"{document} ended in {status}")
     outcome, changes = (entry["outputs"].get(f"Conclude.{name}", [""])[0] for name in ("Outcome", "Changes"))
     return Line("outcome", f"{outcome}. {changes}", "good")
 

@@ -21,6 +21,7 @@ def execution_changed(execution: Execution) -> None:
         execution_id=execution.id,
         document=execution.document_name,
         stand_in=execution.is_of_amazon,
+        parent=execution.parent.id if execution.parent else None,
         status=execution.status,
         parameters={name: as_texts(value) for name, value in execution.parameters.items()},
         outputs=execution.outputs,

@@ -30,6 +30,8 @@ def execution(status: str, outputs: dict[str, list[str]], failure: str | None = 
         "kind": "execution",
         "execution_id": "1a44",
         "document": "Mend-CloseAdminPorts",
+        "stand_in": False,
+        "parent": None,
         "status": status,
         "parameters": {"Attempt": ["1"]},
         "outputs": outputs,
@@ -107,6 +109,20 @@ def test_the_story_is_told_in_order_with_the_seconds_since_its_first_entry():
         "   +0.90 s  decision    resolve, because: it was repaired; and proved (f, 12 ms)",
         "  +12.00 s  ledger      resolved, nothing left to do",
     ]
+
+
+def test_a_stand_in_is_named_as_one():
+    child = {"document": "AWSConfigRemediation-EnableKeyRotation", "stand_in": True, "parent": "0b17"}
+    name = "AWSConfigRemediation-EnableKeyRotation (a stand-in for AWS's own)"
+
+    for status, text in [
+        ("InProgress", f"{name}, for a step of 0b17, as 1a44"),
+        ("Waiting", f"{name} is Waiting"),
+        ("Success", f"{name} ended in Success"),
+    ]:
+        line = describe({**execution(status, {}), **child})
+        assert line
+        assert line.text == text
 
 
 def test_failures_are_told_with_their_reasons():
