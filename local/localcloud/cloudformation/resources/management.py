@@ -250,6 +250,8 @@ class MetricFilter(ResourceType):
         return name
 
     def update(self, physical_id: str, before: Properties, after: Properties) -> None:
+        # moto would keep the old pattern beside the new one.
+        self.delete(physical_id, before)
         self.create(physical_id, after)
 
     def delete(self, physical_id: str, properties: Properties) -> None:
