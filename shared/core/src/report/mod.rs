@@ -62,6 +62,8 @@ impl Place {
             "AWS::EC2::SecurityGroup" => {
                 Some(format!("arn:{partition}:ec2:{region}:{account}:security-group/{id}"))
             }
+            "AWS::S3::Bucket" => Some(format!("arn:{partition}:s3:::{id}")),
+            "AWS::KMS::Key" => Some(format!("arn:{partition}:kms:{region}:{account}:key/{id}")),
             _ => None,
         }
     }
