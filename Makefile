@@ -115,7 +115,7 @@ test-template: .venv/ready .venv-template/ready .venv-checkov/ready
 	SAM_BUILD_MODE=debug .venv-template/bin/sam build
 
 .PHONY: test-python
-test-python: functions
+test-python: functions .venv-template/ready
 	$(call step,Python tests: local cloud$(comma) runbooks$(comma) template$(comma) end to end (some minutes))
 	pytest
 
