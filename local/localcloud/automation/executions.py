@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
@@ -24,6 +24,9 @@ from localcloud.automation.waiting import NextStep
 
 AMAZON = "Amazon"
 """The owner of AWS's own documents."""
+
+HISTORY = timedelta(days=30)
+"""How long AWS keeps executions."""
 
 NO_TARGETS = {"ParameterValues": [], "Truncated": False}
 
@@ -159,6 +162,11 @@ class Execution:
         return self.owner == AMAZON
 
     @property
+    def is_remembered(self) -> bool:
+        """Whether its history is kept."""
+        return self.ended is None or datetime.now(UTC) - self.ended < HISTORY
+
+    @property
     def depth(self) -> int:
         """How many executions are above this one."""
         return self.parent.depth + 1 if self.parent else 0
@@ -274,17 +282,18 @@ class Executions:
         self._by_id[execution.id] = execution
 
     def get(self, execution_id: str) -> Execution | None:
-        """Return an execution."""
-        return self._by_id.get(execution_id)
+        """Return an execution, unless AWS would have forgotten it by now."""
+        execution = self._by_id.get(execution_id)
+        return execution if execution and execution.is_remembered else None
 
     def __iter__(self) -> Iterator[Execution]:
         """Iterate over the executions, the newest first."""
         with self.lock:
-            return reversed(list(self._by_id.values()))
+            return reversed([each for each in self._by_id.values() if each.is_remembered])
 
     def abandon(self) -> None:
         """End whatever runs, without a trace."""
-        for execution in self:
+        for execution in list(self._by_id.values()):
             execution.interruption.abandon()
 
 

@@ -145,6 +145,14 @@ class _Runner:
         events.execution_changed(self._execution)
         clock.wake()
 
+    def _go_on(self, status: str, **changes: Any) -> None:
+        """Run, or wait for people, unless somebody has begun to cancel."""
+        with self._execution.lock:
+            if self._execution.status == "Cancelling":
+                self._interruption.check()
+                status = "Cancelling"
+            self._change(status=status, **changes)
+
     def _change_step(self, record: StepExecution, **changes: Any) -> None:
         with self._execution.lock:
             self._interruption.check_abandoned()
@@ -187,7 +195,7 @@ class _Stepwise(_Runner):
         self._role = AssumedRole(
             self._execution.role_arn, f"Automation-{self._execution.id}", self._execution.region
         )
-        self._change(status="InProgress")
+        self._go_on("InProgress")
         return self._status(self._follow(self._execution.runbook.first_step, self._execution.runbook.steps))
 
     def _cancel(self) -> None:
@@ -231,9 +239,9 @@ class _Stepwise(_Runner):
         current = self._execution.current_step
         offered = dict.fromkeys([step.name, *(current.targets if current else [])])
         next_step = NextStep(list(offered))
-        self._change(status="Waiting", next_step=next_step)
+        self._go_on("Waiting", next_step=next_step)
         self._interruption.wait_until(END_OF_TIME, lambda: next_step.over or self._interruption.completing)
-        self._change(status="InProgress", next_step=None)
+        self._go_on("InProgress", next_step=None)
         return self._execution.runbook.steps.get(next_step.chosen or "")
 
     def _run_step(self, step: Step, iteration: Iteration | None) -> tuple[StepFailure | None, str | None]:
@@ -330,8 +338,7 @@ class _Stepwise(_Runner):
     def _wait(self, record: StepExecution, awaited: Awaited | None, outputs: dict[str, Any]) -> None:
         status = "Waiting" if awaited else "InProgress"
         self._change_step(record, status=status, awaited=awaited, outputs=outputs)
-        if self._execution.status != "Cancelling":
-            self._change(status=status)
+        self._go_on(status)
 
     def _stop_waiting(self, record: StepExecution) -> None:
         with self._execution.lock:
@@ -350,7 +357,7 @@ class _FannedOut(_Runner):
         self._ended: list[str] = []
 
     def _work(self) -> str:
-        self._change(status="InProgress")
+        self._go_on("InProgress")
         waiting = deque(zip(self._fan_out.targets, self._execution.step_executions, strict=True))
         while waiting or self._running:
             errors = sum(status != "Success" for status in self._ended)

@@ -59,10 +59,11 @@ def _resume(execution: Execution, payload: Payload) -> None:
 
 def _start_step(execution: Execution, payload: Payload) -> None:
     name = _step_name(execution, payload)
-    if execution.next_step is None or name not in execution.next_step.offered:
-        offered = ", ".join(execution.next_step.offered) if execution.next_step else "none"
+    next_step = execution.next_step if execution.status == "Waiting" else None
+    if next_step is None or name not in next_step.offered:
+        offered = ", ".join(next_step.offered) if next_step else "none"
         raise _invalid(execution, f"{name} is no step that can be started now; those are: {offered}")
-    execution.next_step.chosen = name
+    next_step.chosen = name
 
 
 def _stop_step(execution: Execution, payload: Payload) -> None:

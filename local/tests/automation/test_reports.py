@@ -272,3 +272,19 @@ def test_an_unknown_execution_is_not_found(automation):
                 AutomationExecutionId="00000000-0000-0000-0000-000000000000"
             )
         assert refusal.value.response["Error"]["Code"] == "AutomationExecutionNotFoundException"
+
+
+def test_executions_are_forgotten_after_thirty_days(automation, step, moved_clock):
+    ended = automation.run([step("Only")])["AutomationExecutionId"]
+    ssm = automation.client("ssm")
+
+    def listed():
+        filters = [{"Key": "ExecutionId", "Values": [ended]}]
+        return ssm.describe_automation_executions(Filters=filters)["AutomationExecutionMetadataList"]
+
+    moved_clock(days=29)
+    assert len(listed()) == 1
+    moved_clock(days=2)
+    assert listed() == []
+    with pytest.raises(ssm.exceptions.AutomationExecutionNotFoundException):
+        automation.get(ended)

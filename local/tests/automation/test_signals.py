@@ -217,9 +217,22 @@ def test_step_by_step_a_person_stops_a_step(automation, step, waiting, statuses,
     signal(ssm, started, "StopStep", StepExecutionId=step_id)
     wait_until_waiting(wait_for_journal, started, seen)
     assert statuses(automation.get(started)) == {"Wait": "Cancelled"}
-    automation.client("ssm").stop_automation_execution(AutomationExecutionId=started, Type="Complete")
+    ssm.stop_automation_execution(AutomationExecutionId=started, Type="Complete")
 
     assert automation.wait(started)["AutomationExecutionStatus"] == "Success"
+    error = refusal_of(ssm, started, "StartStep", StepName="After")
+    assert error["Code"] == "InvalidAutomationSignalException"
+
+
+def test_step_by_step_an_execution_can_be_cancelled(automation, step, waiting):
+    ssm = automation.client("ssm")
+    started = waiting([step("Only")], Mode="Interactive")
+
+    ssm.stop_automation_execution(AutomationExecutionId=started)
+
+    assert automation.wait(started)["AutomationExecutionStatus"] == "Cancelled"
+    error = refusal_of(ssm, started, "StartStep", StepName="Only")
+    assert error["Code"] == "InvalidAutomationSignalException"
 
 
 def test_other_signals_are_refused(automation, step, waiting):
