@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from typing import Any
 
@@ -13,6 +14,9 @@ from samtranslator.translator.transform import transform
 from localcloud.cloudformation.errors import InvalidTemplate
 from localcloud.cloudformation.template import Content, includes, parse_snippet, read_object
 from localcloud.settings import ACCOUNT_ID, PARTITION, REGION
+
+# It measures itself, publishes nothing, and warns of that each time.
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 INCLUDE = "AWS::Include"
 SERVERLESS = "AWS::Serverless-2016-10-31"
