@@ -60,6 +60,8 @@ def test_after_the_last_attempt_a_person_has_to_look(account: Account, escalated
     assert account.mend_events(escalated)[-1]["detail-type"] == "Mend Incident Escalated"
     assert account.holds(first["Parameters"]["Incident"][0]) == []
     assert account.dead_letters() == []
+    logs = [e["log"] for e in account.journal("invocation") if '"Escalations":1' in e["log"]]
+    assert len(logs) == 1, "counted once, for the alarm"
 
 
 def test_an_escalated_incident_waits_for_the_person(account: Account, escalated: str):

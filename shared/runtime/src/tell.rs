@@ -35,9 +35,9 @@ impl Tell for Answer {
             };
         }
         if self.decision == Verdict::Reject {
-            line!(warn)
+            line!(warn);
         } else {
-            line!(info)
+            line!(info);
         }
         if self.escalated() {
             counter!(ESCALATIONS).increment(1);

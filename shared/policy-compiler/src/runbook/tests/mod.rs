@@ -675,3 +675,30 @@ fn everything_that_is_wrong_in_every_file_is_told_at_once() {
         ]
     );
 }
+
+/// The project's own runbooks, as they would be with one step less.
+#[test]
+fn no_step_of_the_projects_runbooks_can_be_left_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runbooks");
+    let files = super::files(&folder).unwrap();
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let texts = files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect::<Vec<_>>();
+    for (changed, text) in &texts {
+        let (head, steps) = text.split_once("mainSteps:\n").unwrap();
+        let steps = steps.split("\n\n  - ").collect::<Vec<_>>();
+        // The last one has what follows the steps.
+        for left_out in 0..steps.len() - 1 {
+            let rest = steps.iter().enumerate().filter(|(number, _)| *number != left_out).map(|(_, step)| *step);
+            let rest = rest.collect::<Vec<_>>().join("\n\n  - ");
+            let dash = if left_out == 0 { "  - " } else { "" };
+            let shorter = format!("{head}mainSteps:\n{dash}{rest}");
+            let files =
+                texts.iter().map(|(name, text)| (name.as_str(), if name == changed { &shorter } else { text }));
+            let files = files.map(|(name, text)| (name, text.as_str())).collect::<Vec<_>>();
+            let told = told(&files);
+            let step = steps[left_out].lines().next().unwrap();
+            assert!(told.iter().any(|error| error.starts_with(changed.as_str())), "{changed} without {step}");
+            assert!(!told.iter().any(|error| error.contains("block indentation")), "{told:?}");
+        }
+    }
+}
