@@ -14,7 +14,7 @@ from localcloud.automation.behaviour import behaviour
 from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExecution, executions_of
 from localcloud.automation.fan_out import read_fan_out
 from localcloud.automation.interpolation import resolve
-from localcloud.automation.parameters import bind
+from localcloud.automation.parameters import bind, stored
 from localcloud.automation.roles import check_assumable
 from localcloud.errors import ServiceError, unsupported
 from localcloud.model import operation, service_model
@@ -146,9 +146,10 @@ OPERATIONS = (
 def _new_execution(response: Response, request: Request) -> Execution:
     document = _document(response, request["DocumentName"], request.get("DocumentVersion") or "$DEFAULT")
     backend = response.ssm_backend
-    given = request.get("Parameters") or {}
-    fan_out = read_fan_out(request, backend, document.target_type or "")
     declared = document.runbook.parameters
+    given = request.get("Parameters") or {}
+    given = {**stored(declared, given, backend.get_parameter), **given}
+    fan_out = read_fan_out(request, backend, document.target_type or "")
     first = fan_out.targets[0].parameters if fan_out else {}
     parameters = bind(declared, {**given, **first})
     if len(request.get("Tags") or []) > MOST_TAGS:

@@ -1,6 +1,7 @@
 """Parameters of a runbook: what it declares, and the values that a start hands in."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import regex
 
 from localcloud.automation.content import check_keys, invalid, typed
-from localcloud.automation.interpolation import references
+from localcloud.automation.interpolation import references, resolve
 from localcloud.automation.values import WrongType, as_texts, base_type, has_type, parse
-from localcloud.errors import ServiceError, unsupported
+from localcloud.errors import ServiceError
 
 PARAMETER_KEYS = {
     "type",
@@ -58,6 +59,26 @@ def bind(declared: dict[str, Parameter], given: dict[str, list[str]]) -> dict[st
     if undeclared:
         raise _refused(f"the document does not declare {', '.join(undeclared)}")
     return {name: _bind(parameter, given.get(name)) for name, parameter in declared.items()}
+
+
+def stored(
+    declared: dict[str, Parameter], given: dict[str, list[str]], read: Callable[[str], Any]
+) -> dict[str, list[str]]:
+    """Return the values of the parameters that are not given and whose defaults Parameter Store holds."""
+
+    def lookup(reference: str) -> Any:
+        name = reference.removeprefix("ssm:")
+        found = read(name)
+        if found is None or found.parameter_type == "SecureString":
+            kind = "no parameter" if found is None else "a SecureString, and not to be read as a default:"
+            raise _refused(f"Parameter Store has {kind} {name}")
+        return found.value.split(",") if found.parameter_type == "StringList" else found.value
+
+    return {
+        name: as_texts(resolve(parameter.default, lookup))
+        for name, parameter in declared.items()
+        if name not in given and any(references(parameter.default))
+    }
 
 
 @cache
@@ -148,13 +169,11 @@ def _check_default(default: Any, declared: str, where: str) -> None:
     if not has_type(default, declared):
         raise invalid(f"the default of {where} is not a {declared}")
     for reference in references(default):
-        if reference.startswith("ssm:"):
-            raise unsupported(
-                f"defaults that read Parameter Store, as that of {where}", "InvalidDocumentContent"
+        if not reference.startswith("ssm:") or declared not in ("String", "StringList"):
+            raise invalid(
+                f"the default of {where} refers to {{{{ {reference} }}}}; defaults of type String and "
+                "StringList can refer to {{ ssm:NAME }} only"
             )
-        raise invalid(
-            f"the default of {where} refers to {{{{ {reference} }}}}; defaults cannot refer to anything"
-        )
 
 
 def _check_pattern(pattern: Any, where: str) -> None:

@@ -122,12 +122,12 @@ def script(**inputs):
         ({"parameters": {"P": {"type": "Integer", "default": 1.5}}}, "is not a Integer"),
         ({"parameters": {"P": {"type": "String", "allowedPattern": "("}}}, "is not a regular expression"),
         (
-            {"parameters": {"P": {"type": "String", "default": "{{ssm:x}}"}}},
-            "does not support defaults that read Parameter Store",
+            {"parameters": {"P": {"type": "String", "default": "{{ Q }}"}}},
+            "can refer to {{ ssm:NAME }} only",
         ),
         (
-            {"parameters": {"P": {"type": "String", "default": "{{ Q }}"}}},
-            "refers to {{ Q }}; defaults cannot",
+            {"parameters": {"P": {"type": "StringMap", "default": {"a": "{{ ssm:x }}"}}}},
+            "can refer to {{ ssm:NAME }} only",
         ),
         ({"parameters": {"P": {"type": "String", "pattern": "x"}}}, "the parameter P has unknown"),
         ({"variables": {"v": {"type": "String", "allowedValues": ["x"]}}}, "the variable v has unknown"),

@@ -85,6 +85,37 @@ def test_a_wrong_value_starts_nothing(automation, step, declared, given, message
     assert executions_of(automation, name) == []
 
 
+def test_defaults_are_read_from_parameter_store(automation, script):
+    ssm = automation.client("ssm")
+    for name, kind, value in [
+        ("/stored/one", "String", "x"),
+        ("/stored/many", "StringList", "a,b"),
+        ("/stored/secret", "SecureString", "s"),
+    ]:
+        ssm.put_parameter(Name=name, Type=kind, Value=value)
+    parameters = {
+        "One": {"type": "String", "default": "{{ssm:/stored/one}}", "allowedValues": ["x", "y"]},
+        "Many": {"type": "StringList", "default": ["{{ ssm:/stored/many }}", "c"]},
+        "Secret": {"type": "String", "default": "{{ssm:/stored/secret}}"},
+    }
+    echo = script("Echo", "return events", {"One": "{{ One }}", "Many": "{{ Many }}"})
+    name = automation.create([echo], parameters=parameters)
+
+    execution = automation.wait(automation.start(name, Parameters={"Secret": ["given"]}))
+
+    assert execution["Parameters"] == {"One": ["x"], "Many": ["a", "b", "c"], "Secret": ["given"]}
+    ssm.put_parameter(Name="/stored/one", Value="z", Overwrite=True)
+    for given, problem in [
+        ({"Many": ["a"]}, "a SecureString"),
+        ({"Secret": ["given"]}, "the parameter One takes one of"),
+    ]:
+        with pytest.raises(ClientError, match=problem):
+            automation.start(name, Parameters=given)
+    ssm.delete_parameter(Name="/stored/one")
+    with pytest.raises(ClientError, match="Parameter Store has no parameter /stored/one"):
+        automation.start(name, Parameters={"Secret": ["given"]})
+
+
 def test_an_undeclared_parameter_starts_nothing(automation, step):
     name = automation.create([step("Only")])
 
