@@ -42,6 +42,7 @@ class Deployment:
         """Go through all resources. On failure: ROLLBACK, DELETE, or DO_NOTHING."""
         stack = self._stack
         before = stack.target
+        stack.way_back = None
         stack.target = self._target
         stack.updated = None if self._creating else datetime.now(UTC)
         kind = "CREATE" if self._creating else "UPDATE"
@@ -58,8 +59,8 @@ class Deployment:
             return self._fail(failed, before, on_failure)
         try:
             stack.outputs = self._outputs()
-        except (InvalidTemplate, ClientError) as error:
-            return self._fail({}, before, on_failure, str(error))
+        except Exception as error:
+            return self._fail({}, before, on_failure, _reason(error))
         stack.imports = self._plan.imports
         if not self._creating:
             self._clean_up()
@@ -71,10 +72,10 @@ class Deployment:
         type_ = resource_type(declaration.type)
         try:
             properties = self._plan.properties(declaration)
-        except InvalidTemplate as error:
+        except Exception as error:
             physical_id = existing.physical_id if existing else ""
             raise self._failure(
-                declaration, physical_id, "UPDATE" if existing else "CREATE", error.message
+                declaration, physical_id, "UPDATE" if existing else "CREATE", _reason(error)
             ) from None
         if existing is None:
             resource = self._create(declaration, type_, properties)
@@ -199,25 +200,29 @@ class Deployment:
         )
         kind = "CREATE" if self._creating else "UPDATE"
         if on_failure == "DO_NOTHING":
+            stack.way_back = lambda: self._roll_back(before, "User Initiated")
             stack.set_status(f"{kind}_FAILED", reason)
             return
         if on_failure == "DELETE" and self._creating:
             stack.set_status("CREATE_FAILED", f"{reason} Delete requested by user.")
             delete(stack)
             return
-        status = "ROLLBACK" if self._creating else "UPDATE_ROLLBACK"
         asked = " Rollback requested by user." if self._creating else ""
-        stack.set_status(f"{status}_IN_PROGRESS", reason + asked)
-        stuck = False
+        self._roll_back(before, reason + asked)
+
+    def _roll_back(self, before: Target | None, reason: str) -> None:
+        stack = self._stack
+        status = "ROLLBACK" if self._creating else "UPDATE_ROLLBACK"
+        stack.set_status(f"{status}_IN_PROGRESS", reason)
+        stuck = None
         for undo in reversed(self._undo):
             try:
                 undo()
             except Exception as error:
-                stuck = True
-                reason = f"{reason} The way back failed too: {_reason(error)}"
+                stuck = f"The way back failed too: {_reason(error)}"
         if not self._creating:
             stack.target = before
-        stack.set_status(f"{status}_FAILED" if stuck else f"{status}_COMPLETE", reason if stuck else None)
+        stack.set_status(f"{status}_FAILED" if stuck else f"{status}_COMPLETE", stuck)
 
     def _remove(self, resource: Resource) -> bool:
         return _removed(self._stack, resource)

@@ -253,6 +253,18 @@ def update_stack(request: Request) -> dict[str, Any]:
 
 
 @operation
+def rollback_stack(request: Request) -> dict[str, Any]:
+    """Take back what a failed operation has left, because its rollback was disabled."""
+    stack = store().get(request["StackName"])
+    with _beginning:
+        way_back, stack.way_back = stack.way_back, None
+        if way_back is None:
+            raise InvalidTemplate(f"Stack:{stack.id} is in {stack.status} state and can not be rolled back.")
+    way_back()
+    return {"StackId": stack.id}
+
+
+@operation
 def delete_stack(request: Request) -> None:
     """Delete a stack; one that does not exist is deleted already."""
     with _beginning:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from localcloud.cloudformation import parameters
 from localcloud.cloudformation.errors import InvalidTemplate
 from localcloud.cloudformation.resources import resource_type
@@ -80,9 +82,11 @@ class Plan:
             resource = known.get(name)
             if resource is None:
                 return UNKNOWN
-            return resource_type(resource.type).attribute(
-                attribute, resource.physical_id, resource.properties
-            )
+            type_ = resource_type(resource.type)
+            try:
+                return type_.attribute(attribute, resource.physical_id, resource.properties)
+            except (ClientError, LookupError):
+                return UNKNOWN  # somebody has removed it by hand
 
         self.scope.reference, self.scope.attribute = reference, attribute
         changes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -95,7 +96,8 @@ class Stack:
     disable_rollback: bool = False
     timeout_minutes: int | None = None
     policy: str | None = None
-    parent_id: str | None = None
+    way_back: Callable[[], None] | None = None
+    """Rolls a failed operation back whose rollback was disabled."""
 
     def set_status(self, status: str, reason: str | None = None) -> None:
         """Move on to another status, and tell of it."""

@@ -453,6 +453,19 @@ def test_a_failed_update_is_taken_back(stack: Stack):
     assert stack.update(after)["StackStatus"] == "UPDATE_COMPLETE"
 
 
+def test_a_failed_update_that_was_left_can_be_taken_back_later(stack: Stack):
+    name = f"/{stack.name}/changed"
+    stack.create({"Changed": parameter(name, "before")})
+    after = {"Changed": parameter(name, "after"), "Bad": {**BAD_RULE, "DependsOn": "Changed"}}
+    assert stack.update(after, DisableRollback=True)["StackStatus"] == "UPDATE_FAILED"
+    assert value_of(name)[0] == "after"
+    stack.api.rollback_stack(StackName=stack.name)
+    assert stack.describe()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert value_of(name)[0] == "before"
+    with refused("ValidationError", "can not be rolled back"):
+        stack.api.rollback_stack(StackName=stack.name)
+
+
 # --- Deletion -------------------------------------------------------------------------------------
 
 
@@ -722,6 +735,35 @@ def test_templates_are_shown_as_given_and_as_processed(stack: Stack):
     detail = stack.api.describe_stack_resource(StackName=stack.name, LogicalResourceId="Table")
     assert detail["StackResourceDetail"]["PhysicalResourceId"].startswith(f"{stack.name}-Table-")
     assert stack.name in {s["StackName"] for s in stack.api.list_stacks()["StackSummaries"]}
+
+
+def test_a_stack_in_a_stack_hands_its_outputs_up(stack: Stack):
+    s3 = client("s3")
+    bucket = f"{stack.name}-inner"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    inner = {
+        "Parameters": {"Value": {"Type": "String"}},
+        "Resources": {"P": parameter(f"/{stack.name}/inner", {"Ref": "Value"})},
+        "Outputs": {"Name": {"Value": {"Ref": "P"}}},
+    }
+    s3.put_object(Bucket=bucket, Key="inner.json", Body=json.dumps(inner))
+
+    def outer(value: str) -> Template:
+        properties = {"TemplateURL": f"s3://{bucket}/inner.json", "Parameters": {"Value": value}}
+        name = {"Fn::GetAtt": ["Inner", "Outputs.Name"]}
+        return {
+            "Inner": {"Type": "AWS::CloudFormation::Stack", "Properties": properties},
+            "Above": parameter(f"/{stack.name}/above", name),
+        }
+
+    stack.create(outer("1"))
+    assert value_of(f"/{stack.name}/above")[0] == f"/{stack.name}/inner"
+    stack.update(outer("2"))
+    assert value_of(f"/{stack.name}/inner") == ("2", 2)
+    stack.api.delete_stack(StackName=stack.name)
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        value_of(f"/{stack.name}/inner")
+    stack.create({"T": topic()})
 
 
 def test_an_included_snippet_comes_from_s3(stack: Stack):

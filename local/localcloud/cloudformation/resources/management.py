@@ -6,6 +6,7 @@ import json
 from typing import Any, ClassVar
 
 import yaml
+from botocore.exceptions import ClientError
 
 from localcloud.cloudformation.resources.base import (
     Properties,
@@ -266,4 +267,61 @@ def _transformation(properties: Properties) -> Properties:
     return members
 
 
-TYPES = (Document, Parameter, ConfigRule, Alarm, Dashboard, LogGroup, MetricFilter)
+class NestedStack(ResourceType):
+    """A stack of its own, from a template in S3."""
+
+    name = "AWS::CloudFormation::Stack"
+    replaced_by = frozenset({"TimeoutInMinutes"})
+    tags = list
+    longest_name = 128
+
+    def create(self, name: str, properties: Properties) -> str:
+        stack = call("cloudformation", "create_stack", StackName=name, **_request(properties))["StackId"]
+        _check_stack(stack, "CREATE_COMPLETE")
+        return stack
+
+    def update(self, physical_id: str, before: Properties, after: Properties) -> None:
+        try:
+            request = without(_request(after), "TimeoutInMinutes")
+            call("cloudformation", "update_stack", StackName=physical_id, **request)
+        except ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise
+        _check_stack(physical_id, "CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+    def delete(self, physical_id: str, properties: Properties) -> None:
+        call("cloudformation", "delete_stack", StackName=physical_id)
+        _check_stack(physical_id, "DELETE_COMPLETE")
+
+    def check_attribute(self, logical_id: str, attribute: str) -> None:
+        if not attribute.startswith("Outputs."):
+            super().check_attribute(logical_id, attribute)
+
+    def attribute(self, attribute: str, physical_id: str, properties: Properties) -> Any:
+        key = attribute.removeprefix("Outputs.")
+        for output in _stack(physical_id).get("Outputs", []):
+            if output["OutputKey"] == key:
+                return output["OutputValue"]
+        raise ValueError(f"the nested stack has no output {key}")
+
+
+def _request(properties: Properties) -> Properties:
+    parameters = properties.get("Parameters", {}).items()
+    return {
+        **properties,
+        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters],
+        "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    }
+
+
+def _stack(stack_id: str) -> dict[str, Any]:
+    return call("cloudformation", "describe_stacks", StackName=stack_id)["Stacks"][0]
+
+
+def _check_stack(stack_id: str, *statuses: str) -> None:
+    stack = _stack(stack_id)
+    if stack["StackStatus"] not in statuses:
+        raise ValueError(f"Embedded stack {stack_id} was not successfully created, updated or deleted")
+
+
+TYPES = (Document, Parameter, ConfigRule, Alarm, Dashboard, LogGroup, MetricFilter, NestedStack)
