@@ -31,8 +31,8 @@ const ACTIONS: [(&str, Action); 7] = [
 /// The runbooks that may be child executions, and the service that each of them changes: their bodies are AWS's.
 const CHILDREN: [(&str, &str); 1] = [("AWSConfigRemediation-EnableKeyRotation", "kms")];
 
-/// Operations with these names change nothing.
-const READING: [&str; 7] = ["BatchGet", "Describe", "Get", "Head", "List", "Query", "Scan"];
+/// Operations with these verbs change nothing.
+const READING: [&str; 6] = ["Describe", "Get", "Head", "List", "Query", "Scan"];
 
 impl Action {
     pub(super) fn of(step: &Step) -> Option<Self> {
@@ -93,9 +93,11 @@ pub(super) fn calls(step: &Step) -> Vec<Call> {
 
 /// A call by the operation's name in the API, `PutBucketPolicy`, or boto3's for it, `put_bucket_policy`.
 pub(super) fn call(service: &str, operation: &str) -> Call {
-    let plain = operation.replace('_', "").to_ascii_lowercase();
-    let reads = READING.iter().any(|prefix| plain.starts_with(&prefix.to_ascii_lowercase()));
-    Call { service: service.to_owned(), changes: !reads }
+    let reads = |verb: &str| {
+        let rest = operation.strip_prefix(verb).or_else(|| operation.strip_prefix(&verb.to_ascii_lowercase()));
+        rest.is_some_and(|rest| !rest.starts_with(|letter: char| letter.is_ascii_lowercase()))
+    };
+    Call { service: service.to_owned(), changes: !READING.iter().copied().any(reads) }
 }
 
 fn changed_by_child(document: &str) -> Option<&'static str> {

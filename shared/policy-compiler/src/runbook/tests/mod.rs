@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Runbooks;
+use super::action::call;
 use super::parameters::{accepts, expected_pattern};
 
 /// A runbook that repairs, with a little of everything.
@@ -508,6 +509,25 @@ fn it_looks_before_it_changes_anything_and_afterwards() {
     let bypass = format!("{again}    isCritical: false\n    onFailure: step:Conclude\n");
     let told = told(&[(GOOD[0].0, &with(CLOSE, again, &bypass)), GOOD[1]]);
     assert_eq!(told, [read_back, verified].map(|error| format!("Mend-CloseAdminPorts.yaml:{error}")));
+}
+
+#[test]
+fn an_operation_changes_something_unless_its_verb_says_otherwise() {
+    for (operation, changes) in [
+        ("DescribeSecurityGroups", false),
+        ("GetPublicAccessBlock", false),
+        ("get_public_access_block", false),
+        ("ListBuckets", false),
+        ("head_bucket", false),
+        ("Listen", true),
+        ("GetterCreate", true),
+        ("getaway", true),
+        ("PutPublicAccessBlock", true),
+        ("put_public_access_block", true),
+        ("RevokeSecurityGroupIngress", true),
+    ] {
+        assert_eq!(call("x", operation).changes, changes, "{operation}");
+    }
 }
 
 #[test]
