@@ -20,7 +20,7 @@ class Behaviour:
     """AWS allows 1 StartAutomationExecution a second; with None nobody has to wait."""
     repeated_client_token: RepeatedToken = "same-execution"
     """The answer to the same request under the same token; AWS's documentation allows either."""
-    throttling_retry_seconds: int = 60
+    throttling_retry_seconds: int = 10
     """How long actions repeat a throttled call before the step fails; AWS's own default is not documented."""
     running: int = 100
     running_that_wait: int = 400

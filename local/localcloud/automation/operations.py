@@ -52,11 +52,11 @@ def start_automation_execution(response: Response, request: Request) -> dict[str
                 )
             return {"AutomationExecutionId": execution_id}
         execution = _new_execution(response, request)
+        tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
+        response.ssm_backend._resource_tags["Automation"][execution.id] = tags
         executor.start(execution, store)
         if token:
             store.started_requests[token] = asked, execution.id
-        tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
-        response.ssm_backend.add_tags_to_resource("Automation", execution.id, tags)
     return {"AutomationExecutionId": execution.id}
 
 
@@ -88,7 +88,7 @@ def describe_automation_executions(response: Response, request: Request) -> dict
     tags = response.ssm_backend._resource_tags["Automation"]
     tests: Tests[Execution] = {
         "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
-        "ExecutionStatus": lambda execution, value: execution.status == _status(value),
+        "ExecutionStatus": lambda execution, value: execution.status == value,
         "ExecutionId": lambda execution, value: execution.id == value,
         "ParentExecutionId": lambda execution, value: (
             execution.parent is not None and execution.parent.id == value
@@ -98,9 +98,9 @@ def describe_automation_executions(response: Response, request: Request) -> dict
         ),
         "StartTimeBefore": lambda execution, value: execution.started <= _time(value),
         "StartTimeAfter": lambda execution, value: execution.started >= _time(value),
-        # Only what starts from a console's OpsItem, or as a change or access request, has these two.
-        "OpsItemId": lambda execution, value: False,
+        # Change and access requests have them, starts from the console, and targets that are refused here.
         "AutomationSubtype": lambda execution, value: False,
+        "OpsItemId": lambda execution, value: False,
         "TargetResourceGroup": lambda execution, value: False,
         "AutomationType": lambda execution, value: value == "Local",
         "TagKey": lambda execution, value: value in tags.get(execution.id, {}),
@@ -118,7 +118,7 @@ def describe_automation_step_executions(response: Response, request: Request) ->
     tests: Tests[StepExecution] = {
         "StartTimeBefore": lambda step, value: step.started is not None and step.started <= _time(value),
         "StartTimeAfter": lambda step, value: step.started is not None and step.started >= _time(value),
-        "StepExecutionStatus": lambda step, value: step.status == _status(value),
+        "StepExecutionStatus": lambda step, value: step.status == value,
         "StepExecutionId": lambda step, value: step.id == value,
         "StepName": lambda step, value: step.step.name == value,
         "Action": lambda step, value: step.step.action == value,
@@ -228,7 +228,9 @@ def _filtered(items: Iterable[Item], request: Request, tests: Tests[Item]) -> li
     filters = request.get("Filters") or []
     for asked in filters:
         if asked["Key"] not in tests:
-            raise ServiceError("InvalidFilterKey", f"The local cloud has no filter {asked['Key']}.")
+            raise ServiceError("InvalidFilterKey", f"There is no filter {asked['Key']}.")
+        for value in asked["Values"]:
+            VALUE_CHECKS.get(asked["Key"], str)(value)
     return [
         item
         for item in items
@@ -256,3 +258,12 @@ def _time(text: str) -> datetime:
     except ValueError as error:
         raise ServiceError("InvalidFilterValue", f"{text!r} is not an ISO 8601 time.") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+VALUE_CHECKS: dict[str, Callable[[str], Any]] = {
+    "ExecutionStatus": _status,
+    "StartTimeAfter": _time,
+    "StartTimeBefore": _time,
+    "StepExecutionStatus": _status,
+}
+"""What the values of these filters have to be; it is an error also when there is nothing to filter."""

@@ -8,7 +8,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 from localcloud import clock
 from localcloud.automation.executions import Execution, StepExecution
 from localcloud.automation.operations import execution_of
-from localcloud.automation.waiting import APPROVE, REJECT, Approval, NotWaitedFor, Pause
+from localcloud.automation.waiting import Approval, NotWaitedFor, Pause
 from localcloud.errors import ServiceError
 from localcloud.model import operation
 from localcloud.principals import principal_of
@@ -41,9 +41,7 @@ def _decide(execution: Execution, decision: str, payload: Payload, caller: str) 
     if record is None:
         raise _invalid(execution, "no step of it waits for an approval")
     try:
-        record.awaited.decide(
-            caller, {"Approve": APPROVE, "Reject": REJECT}[decision], _one(payload, "Comment")
-        )
+        record.awaited.decide(caller, decision, _one(payload, "Comment"))
     except NotWaitedFor as error:
         raise _invalid(execution, str(error)) from error
     record.outputs = record.awaited.outputs

@@ -8,8 +8,6 @@ from typing import Any
 _ASSUMED_ROLE = re.compile(r"arn:[\w-]+:sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 _IDENTITY = re.compile(r"arn:[\w-]+:iam::(?P<account>\d{12}):(?P<kind>user|role)/(?:.*/)?(?P<name>[^/]+)")
 
-APPROVE, REJECT = "Approve", "Reject"
-
 
 class NotWaitedFor(Exception):
     """The signal is none that the step waits for."""
@@ -44,7 +42,7 @@ class Approval:
     def status(self) -> str:
         """The ``ApprovalStatus``."""
         decided = [decision["Decision"] for decision in self.decisions]
-        if REJECT in decided:
+        if "Reject" in decided:
             return "Rejected"
         return "Approved" if len(decided) >= self.needed else "Waiting"
 

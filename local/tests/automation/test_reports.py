@@ -206,6 +206,15 @@ def test_wrong_filters_are_refused(listed, asked, code):
     assert refusal.value.response["Error"]["Code"] == code
 
 
+@pytest.mark.parametrize("asked", [("ExecutionStatus", "Canceled"), ("StartTimeBefore", "tomorrow")])
+def test_wrong_values_are_refused_also_when_nothing_is_there_to_filter(automation, asked):
+    key, value = asked
+    filters = [{"Key": "TagKey", "Values": ["no-such-tag"]}, {"Key": key, "Values": [value]}]
+
+    with pytest.raises(ClientError, match="InvalidFilterValue"):
+        automation.client("ssm").describe_automation_executions(Filters=filters)
+
+
 def test_a_summary_is_no_full_account(automation, listed, finished):
     found = automation.client("ssm").describe_automation_executions(
         Filters=[{"Key": "ExecutionId", "Values": [finished["AutomationExecutionId"]]}]
