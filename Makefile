@@ -119,6 +119,10 @@ test-python: functions .venv-template/ready
 	$(call step,Python tests: local cloud$(comma) runbooks$(comma) template$(comma) end to end (some minutes))
 	pytest
 
+.PHONY: permissions
+permissions: .venv/ready ## write docs/permissions.md anew, after a test-python
+	@python -m localcloud.permissions
+
 .PHONY: clean
 clean: ## remove what was built and installed here
 	rm -rf target .aws-sam .venv .venv-template .venv-checkov
