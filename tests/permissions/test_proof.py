@@ -154,6 +154,16 @@ def test_the_page_says_who_may_what_on_what_and_why():
     assert "| `ssm: document/Mend-Close`, `ssm: document/Mend-Block` |" in text
 
 
+def test_the_page_does_not_depend_on_what_is_seen_by_chance():
+    chance = UnusedGrant(
+        "RunbookRole", "ReadLedger", "who loses reads", actions=("dynamodb:GetItem",), sometimes=True
+    )
+    decrypts = replace(LOOK, action="dynamodb:Query")
+    pages = {page(TEMPLATE, prove(TEMPLATE, seen), [chance]) for seen in ([], [LOOK], [LOOK, decrypts])}
+    assert len(pages) == 1
+    assert "*not always seen:* who loses reads" in pages.pop()
+
+
 def test_the_page_does_not_depend_on_the_order_in_which_things_were_seen():
     seen = [LOOK, replace(LOOK, step="LookAgain"), replace(LOOK, by="AWS-Child"), start("FirstRole", 0)]
     pages = {page(TEMPLATE, prove(TEMPLATE, order), []) for order in (seen, seen[::-1], seen * 2)}

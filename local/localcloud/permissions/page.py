@@ -25,8 +25,8 @@ INTRODUCTION = """\
 What each role of Mend may do, on what, and which call needs it. `make permissions` writes this page from
 `template.yaml` and from the calls that functions and runbooks made while the tests ran. The tests fail if a
 role does not allow a call that was made, if it allows one that nobody made (except for what is marked *not
-seen*, with the reason), and if this page is out of date. The local cloud decides as IAM does, by the role's
-own policies and by those of topics, queues, buses and keys.
+seen* or *not always seen*, with the reason), and if this page is out of date. The local cloud decides as IAM
+does, by the role's own policies and by those of topics, queues, buses and keys.
 
 How to read it:
 
@@ -93,11 +93,17 @@ def _sentence(sid: str) -> str:
 
 
 def _needed_by(grant: Grant, proof: Proof, unused: list[UnusedGrant]) -> str:
-    uses = proof.uses_of(grant)
-    if uses:
+    entry = next((entry for entry in unused if entry.covers(grant)), None)
+    if entry and entry.sometimes:
+        return f"*not always seen:* {entry.reason}"
+    if uses := {use for use in proof.uses_of(grant) if not _is_chance(use, grant.role, unused)}:
         return "; ".join(_uses(uses))
-    reason = next((entry.reason for entry in unused if entry.covers(grant)), "nobody knows why")
-    return f"*not seen:* {reason}"
+    return f"*not seen:* {entry.reason if entry else 'nobody knows why'}"
+
+
+def _is_chance(use: Use, role: str, unused: list[UnusedGrant]) -> bool:
+    """Say whether it depends on chance if the role is seen to call the operation; the page must not."""
+    return any(e.sometimes and e.role == role and use.operation in e.actions for e in unused)
 
 
 def _uses(uses: set[Use]) -> Iterator[str]:

@@ -37,6 +37,8 @@ class UnusedGrant:
     """Of the statement's actions these; none means all."""
     resources: tuple[str, ...] = ()
     """Of the statement's resources these, as the page shows them; none means all."""
+    sometimes: bool = False
+    """Whether it depends on chance, on who is faster, if somebody is seen."""
 
     def covers(self, grant: Grant) -> bool:
         """Say whether it speaks of the grant."""
@@ -109,6 +111,7 @@ def read_unused(file: Path) -> list[UnusedGrant]:
             entry["reason"],
             tuple(entry.get("actions", ())),
             tuple(entry.get("resources", ())),
+            entry.get("seen") == "sometimes",
         )
         for entry in yaml.safe_load(file.read_text()) or []
         for role in entry["roles"]
