@@ -46,7 +46,10 @@ class Declaration:
     update_replace_policy: str
 
 
-class _Loader(yaml.SafeLoader):
+_Fastest: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Fastest):
     """YAML as CloudFormation reads it: `!Ref` and its like, and dates that stay text."""
 
     yaml_implicit_resolvers: ClassVar = {
