@@ -81,7 +81,7 @@ class Execution:
         }
 
     def succeeded(self, outcome: str) -> bool:
-        """Say whether it ended well and with this outcome; a failed assertion shows why not."""
+        """Say whether it ended well and with this outcome."""
         return self.status == "Success" and self.conclusion["Outcome"] == outcome
 
 
