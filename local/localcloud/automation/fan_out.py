@@ -10,8 +10,10 @@ from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backen
 from localcloud.automation.documents import Step
 from localcloud.errors import ServiceError, unsupported
 
+MEMBERS = ("MaxConcurrency", "MaxErrors", "TargetMaps", "TargetParameterName", "Targets")
 DEFAULT_CONCURRENCY = "10"
-MOST_VALUES = 50
+DEFAULT_ERRORS = "0"
+"""AWS does not document what it allows when a start does not say."""
 INSTANCES = "AWS::EC2::Instance"
 
 Request = dict[str, Any]
@@ -63,7 +65,7 @@ class FanOut:
     @property
     def errors(self) -> int:
         """How many errors are allowed; at the next one, no more targets begin."""
-        return _amount(self.request.get("MaxErrors", "0"), len(self.targets))
+        return _amount(self.request.get("MaxErrors", DEFAULT_ERRORS), len(self.targets))
 
     def describe(self) -> dict[str, Any]:
         """Return the members that executions show of it."""
@@ -73,9 +75,6 @@ class FanOut:
             **self.request,
             "ResolvedTargets": {"ParameterValues": names, "Truncated": False},
         }
-
-
-MEMBERS = ("MaxConcurrency", "MaxErrors", "TargetMaps", "TargetParameterName", "Targets")
 
 
 def read_fan_out(request: Request, backend: Any, target_type: str) -> FanOut | None:
@@ -104,8 +103,6 @@ def read_fan_out(request: Request, backend: Any, target_type: str) -> FanOut | N
 def _resolve(target: dict[str, Any], backend: Any, target_type: str) -> Iterator[str]:
     key, values = target.get("Key", ""), target.get("Values") or []
     if key == "ParameterValues":
-        if len(values) > MOST_VALUES:
-            raise ServiceError("InvalidTarget", f"ParameterValues holds more than {MOST_VALUES} values.")
         yield from values
     elif key == INSTANCES and values == ["*"]:
         instances = ec2_backends[backend.account_id][backend.region_name].all_instances()
