@@ -18,7 +18,8 @@ from moto.sqs.models import sqs_backends
 
 from localcloud import faults
 from localcloud.faults import Fault
-from localcloud.resource_policy import allows
+from localcloud.permissions.policies import Check
+from localcloud.permissions.services import service_may
 from localcloud.settings import ACCOUNT_ID, REGION
 
 EVENTBRIDGE = "events.amazonaws.com"
@@ -167,8 +168,10 @@ def _missing(arn: str) -> Undeliverable:
 
 
 def _check(policy: str | dict | None, action: str, arn: str, permitted_to: tuple[str, str] | None) -> None:
-    if permitted_to and not allows(policy, permitted_to[0], action, permitted_to[1]):
-        service, source = permitted_to
+    if permitted_to is None:
+        return
+    service, source = permitted_to
+    if not service_may(service, Check.of(action, arn), policy, source):
         raise Undeliverable(
             "NO_PERMISSIONS", f"The policy of {arn} does not allow {service} {action} from {source}."
         )

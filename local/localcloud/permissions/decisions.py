@@ -60,23 +60,6 @@ def decide_for_role(role: StackRole, check: Check, region: str) -> Decision:
     return Decision(check, allowing, _refusal(role.session_arn, check, reason))
 
 
-def decide_for_service(service: str, check: Check, source_arn: str, policy: str | None) -> bool:
-    """Decide about a service of AWS (`events.amazonaws.com`) that acts in its own name, for the source."""
-    context = {
-        "aws:securetransport": ("true",),
-        "aws:sourceaccount": (ACCOUNT_ID,),
-        "aws:sourcearn": (source_arn,),
-        **_of_resource(check),
-        **dict(check.context),
-    }
-
-    def by_name(principal: Principal | None) -> bool:
-        return principal == "*" or _names(principal, "Service", {service})
-
-    found = matches("resource", policy or "", check, context, by_name)
-    return _allow(found) and not _deny(found)
-
-
 def _of_resource(check: Check) -> dict[str, tuple[str, ...]]:
     """S3's ARNs do not name the account; there is only one."""
     parts = check.resource.split(":")

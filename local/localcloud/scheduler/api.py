@@ -12,7 +12,8 @@ from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
 from moto.scheduler.responses import EventBridgeSchedulerResponse
 
 from localcloud import clock, retries
-from localcloud.resource_policy import allows
+from localcloud.permissions.policies import Check
+from localcloud.permissions.services import service_may
 from localcloud.scheduler.invocation import TARGET_SERVICES
 from localcloud.scheduler.schedules import moment
 from localcloud.settings import ACCOUNT_ID, PARTITION
@@ -92,8 +93,9 @@ def _check_target(target: dict[str, Any]) -> None:
 def _check_role(arn: str, group_arn: str) -> None:
     """Refuse a role that does not exist or does not trust the Scheduler, which acts for a group."""
     role = next((role for role in iam_backends[ACCOUNT_ID][PARTITION].get_roles() if role.arn == arn), None)
-    if role is None or not allows(
-        role.assume_role_policy_document, SCHEDULER, "sts:AssumeRole", group_arn, ACCOUNT_ID
+    assume = Check.of("sts:AssumeRole", "*")
+    if role is None or not service_may(
+        SCHEDULER, assume, role.assume_role_policy_document, group_arn, ACCOUNT_ID
     ):
         raise ValidationException(
             "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
