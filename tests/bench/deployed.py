@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from localcloud.deploy import CODE_BUCKET, Stack, deploy
-from localcloud.functions.environment import binary_of, process_environment
+from localcloud.binaries import binary_of, pack
+from localcloud.deploy import Stack, deploy
+from localcloud.functions.environment import process_environment
 from localcloud.server import LocalCloud
-from localcloud.settings import ACCOUNT_ID, REGION
+from localcloud.settings import ACCOUNT_ID, REGION, settings
 from moto.awslambda.models import lambda_backends
 
 from tests.end_to_end.account import Account, client
@@ -91,10 +92,9 @@ def _with_empty(stack: Stack) -> Stack:
     name = EMPTY.rpartition("/")[2]
     functions = client("lambda")
     like = functions.get_function_configuration(FunctionName=next(iter(stack.functions.values())))
-    client("s3").put_object(Bucket=CODE_BUCKET, Key=EMPTY)
     functions.create_function(
         FunctionName=name,
-        Code={"S3Bucket": CODE_BUCKET, "S3Key": EMPTY},
+        Code={"ZipFile": pack(settings.binaries / EMPTY)},
         **{key: like[key] for key in ("Runtime", "Handler", "Role", "Timeout", "MemorySize", "Environment")},
     )
     return replace(stack, functions=stack.functions | {EMPTY: name})
