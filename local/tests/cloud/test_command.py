@@ -156,3 +156,18 @@ def test_a_wrong_mode_is_said(workplace: Path):
     _, complaints = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "MEND_MODE is 'kill'; choose from off, observe, approve, enforce" in complaints
+
+
+def test_it_starts_empty_on_request(workplace: Path):
+    for missing in ("template.yaml", "target/debug/other"):
+        (workplace / missing).unlink()
+    process = start(workplace, "--empty")
+    try:
+        printed = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        url = re.search(r"export AWS_ENDPOINT_URL=(http://127\.0\.0\.1:\d+)", printed)[1]
+        assert "sam build && sam deploy --config-env dev" in printed
+        cloudformation = boto3.client("cloudformation", endpoint_url=url, region_name=REGION, **ADMINISTRATOR)
+        assert cloudformation.describe_stacks()["Stacks"] == []
+    finally:
+        process.kill()
+        process.communicate()
