@@ -148,7 +148,7 @@ def describe_change_set(request: Request) -> dict[str, Any]:
         "NotificationARNs": target.notification_arns if target else [],
         "Parameters": _shown_parameters(target),
         "RollbackConfiguration": {},
-        "Tags": request_tags(change_set.request),
+        "Tags": change_set.request.get("Tags", []),
     }
 
 
@@ -510,7 +510,7 @@ def _parameter_values(content: Content, request: Request, stack: Stack | None) -
 def _target(body: str, content: Content, values: dict[str, str], request: Request, stack: Stack) -> Target:
     worth = parameters.worth(content.get("Parameters") or {}, values)
     before = stack.target
-    tags = {tag["Key"]: tag["Value"] for tag in request_tags(request)}
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
     return Target(
         body=body,
         content=macros.expanded(content, worth) if transforms(content) else content,
@@ -521,11 +521,6 @@ def _target(body: str, content: Content, values: dict[str, str], request: Reques
         notification_arns=request.get("NotificationARNs", before.notification_arns if before else []),
         token=request.get("ClientRequestToken"),
     )
-
-
-def request_tags(request: Request) -> list[dict[str, str]]:
-    """Return the tags that a request gives the stack."""
-    return request.get("Tags") or []
 
 
 def _require(missing: list[str]) -> None:

@@ -143,8 +143,6 @@ class Scope:
                 return self.value(argument[1 if self.condition(argument[0]) else 2])
             case "Fn::Sub":
                 return self._substitute(argument)
-            case "Fn::Transform":
-                raise InvalidTemplate("Fn::Transform can only stand in a template that is transformed")
         value = self.value(argument)
         if UNKNOWN in json.dumps(value, default=str):
             return UNKNOWN

@@ -371,6 +371,16 @@ def test_a_new_content_is_a_new_default_version_of_a_document(stack: Stack):
         assert duration in ssm.get_document(Name=name)["Content"]
     assert "PT1S" in ssm.get_document(Name=name, DocumentVersion="1")["Content"]
 
+    document["Properties"]["Content"] = {"schemaVersion": "0.3", "mainSteps": []}
+    updated = stack.update({"D": document})
+    assert updated["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", updated["StackStatusReason"]
+    assert "mainSteps holds no step" in stack.reason("D")
+    assert ssm.describe_document(Name=name)["Document"]["DefaultVersion"] == "3"
+
+    document["Properties"]["Content"] = runbook("PT1S")
+    assert stack.update({"D": document})["StackStatus"] == "UPDATE_COMPLETE"
+    assert "PT1S" in ssm.get_document(Name=name)["Content"]
+
 
 def test_the_stacks_tags_reach_its_resources_and_follow_its_updates(stack: Stack):
     resources = {"T": topic(Tags=[{"Key": "Own", "Value": "wins"}]), "Q": queue()}

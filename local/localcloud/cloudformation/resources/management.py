@@ -35,18 +35,7 @@ class Document(ResourceType):
 
     def update(self, physical_id: str, before: Properties, after: Properties) -> None:
         if without(before, "Tags", "UpdateMethod") != without(after, "Tags", "UpdateMethod"):
-            call(
-                "ssm",
-                "update_document",
-                Name=physical_id,
-                Content=_content(after),
-                DocumentFormat=after.get("DocumentFormat"),
-                VersionName=after.get("VersionName"),
-                TargetType=after.get("TargetType"),
-                DocumentVersion="$LATEST",
-            )
-            described = call("ssm", "describe_document", Name=physical_id, DocumentVersion="$LATEST")
-            version = described["Document"]["DocumentVersion"]
+            version = self._new_version(physical_id, after)
             call("ssm", "update_document_default_version", Name=physical_id, DocumentVersion=version)
         _retag_managed("Document", physical_id, before, after)
 
@@ -60,6 +49,32 @@ class Document(ResourceType):
             else set()
         )
         return bool(changed - in_place)
+
+    @staticmethod
+    def _new_version(name: str, properties: Properties) -> str:
+        """Return the version that has this content: a new one, or an older one that has it already."""
+        content = _content(properties)
+        try:
+            answer = call(
+                "ssm",
+                "update_document",
+                Name=name,
+                Content=content,
+                DocumentFormat=properties.get("DocumentFormat"),
+                VersionName=properties.get("VersionName"),
+                TargetType=properties.get("TargetType"),
+                DocumentVersion="$LATEST",
+            )
+            return answer["DocumentDescription"]["DocumentVersion"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "DuplicateDocumentContent":
+                raise
+        for version in call("ssm", "list_document_versions", Name=name)["DocumentVersions"]:
+            number = version["DocumentVersion"]
+            known = call("ssm", "get_document", Name=name, DocumentVersion=number)["Content"]
+            if yaml.safe_load(known) == yaml.safe_load(content):  # whichever format it is given out in
+                return number
+        raise ValueError(f"{name} has no version with the content that it is said to have")
 
 
 def _content(properties: Properties) -> str:

@@ -208,19 +208,18 @@ def _encryption_rules(value: Properties) -> Properties:
 
 
 def _lifecycle_rules(value: Properties) -> Properties:
-    """Return the rules in the API's words; the template has an older form for some."""
+    """Return the rules in the API's words, which are other than the template's."""
     rules = []
     for rule in value["Rules"]:
         days = rule.get("ExpirationInDays")
-        filtered = {"Prefix": rule.get("Prefix", "")}
         rules.append(
             {
                 "ID": rule.get("Id"),
                 "Status": rule["Status"],
-                "Filter": filtered,
+                "Filter": {"Prefix": rule.get("Prefix", "")},
                 "Expiration": {"Days": days} if days else None,
                 "NoncurrentVersionExpiration": rule.get("NoncurrentVersionExpiration"),
-                "AbortIncompleteMultipartUpload": _aborted(rule),
+                "AbortIncompleteMultipartUpload": rule.get("AbortIncompleteMultipartUpload"),
                 **without(rule, *_LIFECYCLE_WORDS),
             }
         )
@@ -235,10 +234,6 @@ _LIFECYCLE_WORDS = (
     "NoncurrentVersionExpiration",
     "AbortIncompleteMultipartUpload",
 )
-
-
-def _aborted(rule: Properties) -> Properties | None:
-    return rule.get("AbortIncompleteMultipartUpload")
 
 
 def _logging(value: Properties) -> Properties:
