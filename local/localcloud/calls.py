@@ -21,7 +21,6 @@ from xml.sax.saxutils import escape
 from flask import Flask, request
 from moto.core.exceptions import ServiceException
 from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.request import determine_request_protocol
 from moto.core.responses import ActionResult, BaseResponse, boto3_service_name
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import create_backend_app
@@ -29,7 +28,9 @@ from moto.s3.responses import S3Response
 from werkzeug.exceptions import HTTPException
 
 from localcloud import faults, journal
+from localcloud.checks import check_request, check_response
 from localcloud.errors import access_denied
+from localcloud.model import ResponseViolatesModel
 from localcloud.principals import principal_of
 
 Answer = tuple[int, dict[str, Any], Any]
@@ -96,6 +97,14 @@ class LocalCloudFailure(ServiceException):
     code = "LocalCloudFailure"
 
 
+class WrongResponse(ServiceException):
+    """The answer breaks the service's model: a bug of the local cloud, which nobody shall get used to."""
+
+    code = "LocalCloudFailure"
+    status = 501
+    """SDKs try again after a 500, and then tell of what came second."""
+
+
 def install() -> None:
     """Wrap the one place where moto calls an operation, and S3's two, which do without it."""
     BaseResponse.call_action = _journaled(BaseResponse.call_action)
@@ -140,12 +149,15 @@ def _journaled(handler: Handler) -> Handler:
         if isinstance(self, S3Response):
             # It reads the request only inside of the handler.
             self.setup_class(args[0])
-        call = _call(self)
+        protocol = _protocol(self)
+        call = _call(self, protocol)
         fields: dict[str, Any] = {}
         try:
+            check_request(call.service, call.operation, protocol, call.parameters, self.raw_body)
             _begin(call, self, fields)
             with _ONE_AT_A_TIME.get(call.service) or contextlib.nullcontext():
                 answer = handler(self, *args)
+            check_response(call.service, call.operation, protocol, *answer)
         except HTTPException:
             raise
         except Exception as error:
@@ -179,12 +191,20 @@ def _begin(call: Call, response: BaseResponse, fields: dict[str, Any]) -> None:
         fault.begin(call.service)
 
 
-def _call(response: BaseResponse) -> Call:
+def _protocol(response: BaseResponse) -> str:
+    """Return the protocol that the caller speaks, of those that the service has."""
+    service = get_service_model(response.boto3_service_name)
+    with contextlib.suppress(NotImplementedError):
+        return response.determine_response_protocol(service)
+    return str(service.protocol)
+
+
+def _call(response: BaseResponse, protocol: str) -> Call:
     operation = str(response._get_action())
     return Call(
         response.boto3_service_name,
         operation,
-        _parameters(response, operation),
+        _parameters(response, operation, protocol),
         principal_of(response.access_key),
         response.region,
     )
@@ -204,18 +224,18 @@ def _refusal(call: str, error: Exception) -> ServiceException:
         return error
     if isinstance(error, NotImplementedError):
         return NotSupportedLocally(f"The local cloud does not support {call}: {error}")
+    if isinstance(error, ResponseViolatesModel):
+        return WrongResponse(f"The local cloud was about to answer what AWS cannot answer: {error}")
     traceback.print_exception(error, file=sys.stderr)
     return LocalCloudFailure(f"The local cloud failed on {call}: {type(error).__name__}: {error}")
 
 
-def _parameters(response: BaseResponse, operation_name: str) -> dict[str, Any]:
+def _parameters(response: BaseResponse, operation: str, protocol: str) -> dict[str, Any]:
     """Return the request by the member names of the service's model, whatever protocol it came in."""
     received = response.normalized_request
     try:
-        service = get_service_model(response.boto3_service_name)
-        operation = service.operation_model(operation_name)
-        parser = PROTOCOL_PARSERS[determine_request_protocol(service, received.content_type)](operation)
-        return parser.parse(
+        model = get_service_model(response.boto3_service_name).operation_model(operation)
+        return PROTOCOL_PARSERS[protocol](model).parse(
             {
                 "method": received.method,
                 "values": received.values,
@@ -226,7 +246,8 @@ def _parameters(response: BaseResponse, operation_name: str) -> dict[str, Any]:
             }
         )
     except Exception:
-        return {"method": received.method, "path": received.path}
+        # Whatever misses a member says so.
+        return {}
 
 
 def _error_code(body: Any) -> str | None:

@@ -15,6 +15,12 @@ THROTTLED = {
     "s3": "SlowDown",
     "sqs": "RequestThrottled",
 }
+INVALID = {
+    "ec2": "InvalidParameterValue",
+    "s3": "InvalidArgument",
+    "sns": "InvalidParameter",
+    "sqs": "InvalidParameterValue",
+}
 FAILED = {
     "dynamodb": "InternalServerError",
     "ec2": "InternalError",
@@ -55,6 +61,11 @@ def access_denied(service: str, message: str) -> ServiceError:
     error = ServiceError(_by_protocol(service, DENIED, "AccessDeniedException", "AccessDenied"), message)
     error.status = 400 if _speaks_json_rpc(service) else 403
     return error
+
+
+def invalid_request(service: str, message: str) -> ServiceError:
+    """Return what the service answers to a request that breaks its model."""
+    return ServiceError(_by_protocol(service, INVALID, "ValidationException", "ValidationError"), message)
 
 
 def throttled(service: str) -> ServiceError:

@@ -27,7 +27,7 @@ def refused(call: Any, **parameters: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "named"),
     [
-        ("ssm", "create_association", {"Name": "x"}, "ssm:CreateAssociation"),  # JSON 1.1
+        ("ssm", "create_association", {"Name": "xyz"}, "ssm:CreateAssociation"),  # JSON 1.1
         ("sqs", "list_message_move_tasks", {"SourceArn": "x"}, "sqs:ListMessageMoveTasks"),  # JSON 1.0
         ("ec2", "describe_trunk_interface_associations", {}, "ec2:DescribeTrunkInterfaceAssociations"),
         ("sns", "list_origination_numbers", {}, "sns:ListOriginationNumbers"),  # query

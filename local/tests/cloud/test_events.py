@@ -337,8 +337,8 @@ def test_invalid_patterns_and_targets_are_refused_when_they_are_made():
         return refused(eventbridge.put_targets, Rule=name, Targets=targets)["Message"]
 
     assert "does not support arn:aws:states" in complaint(Arn=arn("states", "stateMachine:x"))
-    assert "between 0 and 185, not 186" in complaint(RetryPolicy={"MaximumRetryAttempts": 186})
-    assert "between 60 and 86400, not 86401" in complaint(RetryPolicy={"MaximumEventAgeInSeconds": 86_401})
+    assert "less than or equal to 185" in complaint(RetryPolicy={"MaximumRetryAttempts": 186})
+    assert "less than or equal to 86400" in complaint(RetryPolicy={"MaximumEventAgeInSeconds": 86_401})
     assert "is no standard queue" in complaint(DeadLetterConfig={"Arn": arn("sqs", "dead.fifo")})
     assert "is no standard queue" in complaint(DeadLetterConfig={"Arn": arn("sns", "dead")})
     assert "SqsParameters must be specified" in complaint(Arn=arn("sqs", "x.fifo"))

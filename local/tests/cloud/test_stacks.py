@@ -694,7 +694,7 @@ def test_a_template_that_cannot_be_is_refused(
 
 
 def test_a_body_that_is_too_long_has_to_come_from_s3(stack: Stack):
-    body = json.dumps({"Description": "x" * 60_000, "Resources": {"T": topic()}})
+    body = json.dumps({"Metadata": {"Filler": "x" * 60_000}, "Resources": {"T": topic()}})
     with refused("ValidationError", "length less than or equal to 51200"):
         stack.api.create_stack(StackName=stack.name, TemplateBody=body)
     s3 = client("s3")
