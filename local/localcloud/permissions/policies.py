@@ -64,6 +64,7 @@ class Statement:
     sid: str
     effect: Literal["Allow", "Deny"]
     actions: list[str]
+    """In lower case, because they match whatever the case."""
     not_actions: list[str]
     resources: list[str]
     not_resources: list[str]
@@ -73,9 +74,9 @@ class Statement:
     def matching_resources(self, check: Check, context: Context) -> list[int]:
         """Return the positions of the resources by which the statement speaks of the request."""
         action = check.action.lower()
-        if self.not_actions and any(like(pattern.lower(), action) for pattern in self.not_actions):
+        if self.not_actions and any(like(pattern, action) for pattern in self.not_actions):
             return []
-        if self.actions and not any(like(pattern.lower(), action) for pattern in self.actions):
+        if self.actions and not any(like(pattern, action) for pattern in self.actions):
             return []
         if self.not_resources:
             named = any(arn_like(pattern, check.resource) for pattern in self.not_resources)
@@ -123,8 +124,8 @@ def _statement(written: dict[str, Any]) -> Statement:
     return Statement(
         sid=written.get("Sid", ""),
         effect=written["Effect"],
-        actions=_texts(written, "Action"),
-        not_actions=_texts(written, "NotAction"),
+        actions=[action.lower() for action in _texts(written, "Action")],
+        not_actions=[action.lower() for action in _texts(written, "NotAction")],
         # The policies of some resources need not say that they speak of their own.
         resources=resources if "Resource" in written or not_resources else ["*"],
         not_resources=not_resources,

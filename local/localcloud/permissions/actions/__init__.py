@@ -36,4 +36,4 @@ def checks_of(service: str, operation: str, request: dict[str, Any], place: Plac
             f"The local cloud does not know which permissions {service}:{operation} needs. Say so in"
             " local/localcloud/permissions/actions/."
         )
-    return list(requirements(request, place))
+    return list(dict.fromkeys(requirements(request, place)))
