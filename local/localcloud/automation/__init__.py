@@ -14,11 +14,9 @@ from localcloud.automation.documents import read
 from localcloud.automation.executions import abandon_all, executions_of
 from localcloud.automation.operations import OPERATIONS
 from localcloud.automation.signals import send_automation_signal
-from localcloud.automation.stand_ins import StandIn, stand_ins
+from localcloud.automation.stand_ins import PLATFORMS, StandIn, stand_ins
 
 __all__ = ["install", "stop"]
-
-PLATFORMS = ["Windows", "Linux", "MacOS"]
 
 
 def install() -> None:

@@ -12,6 +12,7 @@ from localcloud.automation.documents import Runbook, read
 from localcloud.automation.executions import AMAZON
 
 FOLDER = Path(__file__).parent
+PLATFORMS = ["Windows", "Linux", "MacOS"]
 
 TARGET_TYPES = {
     "AWS-ConfigureS3BucketVersioning": "/AWS::S3::Bucket",
@@ -37,6 +38,8 @@ class StandIn(Document):
             attachments=[],
             target_type=TARGET_TYPES.get(path.stem, ""),
         )
+        # They may be read before moto's documents are patched.
+        self.platform_types = PLATFORMS
 
     @cached_property
     def runbook(self) -> Runbook:
