@@ -12,6 +12,7 @@ from localcloud.deploy import DeployError, Stack, deploy
 from localcloud.server import LocalCloud
 
 from .account import Account
+from .config_events import forget_looks
 
 ROOT = Path(__file__).parents[2]
 FIRST_RUN_SECONDS = 30.0
@@ -22,6 +23,7 @@ SHORT_WAITS = 0.005
 @contextmanager
 def mend(mode: str, wait_scale: float = SHORT_WAITS, concurrency: int = 10) -> Iterator[Stack]:
     """Run a local cloud with the stack in it."""
+    forget_looks()
     with LocalCloud(binaries=ROOT / "target/debug", wait_scale=wait_scale, concurrency=concurrency):
         try:
             stack = deploy(ROOT / "template.yaml", "mend-dev", {"Environment": "dev", "Mode": mode})

@@ -85,7 +85,8 @@ def test_a_malformed_event_is_an_error_that_names_the_field(
 
 @pytest.mark.parametrize("payload", [b'"text"', b"[]", b"{}", b"null", b"7"])
 def test_a_payload_that_is_no_event_is_an_error(account: Account, payload: bytes):
-    for function in account.stack.functions:
+    # What a schedule sends says nothing, so reconcile does not read it.
+    for function in account.stack.functions.keys() - {"reconcile"}:
         answer = account.try_invoke(function, payload)
         assert answer["errorType"] == "MalformedEvent"
         assert answer["errorMessage"].startswith("the event is malformed: event: ")
@@ -158,7 +159,10 @@ def test_a_malformed_outcome_is_an_error_that_names_the_field(
 def test_the_outcome_of_an_execution_that_nobody_knows_is_an_error_that_says_so(account: Account):
     answer = account.try_invoke("automation-outcome", sample("automation-outcome", "success"))
     assert answer["errorType"] == "FinalCall"
-    assert "could not read the execution 2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f" in answer["errorMessage"]
+    assert (
+        "could not read the outcome of the execution 2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f"
+        in answer["errorMessage"]
+    )
     assert account.operations() == ["GetAutomationExecution"]
 
 
