@@ -11,7 +11,7 @@ from typing import Any
 
 from localcloud import journal
 from localcloud.clients import client
-from localcloud.deploy import DeployError, Stack, deploy
+from localcloud.deploy import DeployError, Stack, deploy, wait_for_first_run
 from localcloud.server import LocalCloud
 
 from demo.checks import SceneFailed
@@ -102,6 +102,8 @@ def open_account(console: Console, mode: str, binaries: Path) -> Iterator[Accoun
                 stack = deploy(
                     ROOT / "template.yaml", f"mend-{ENVIRONMENT}", {"Environment": ENVIRONMENT, "Mode": mode}
                 )
+                # What a scene shows shall be its own.
+                wait_for_first_run(stack.functions["reconcile"])
             except DeployError as error:
                 raise SceneFailed(str(error)) from None
         console.say("Released the kill switch, as an operator does once after the first deployment.")

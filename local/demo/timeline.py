@@ -89,6 +89,9 @@ def _invocation(entry: Entry) -> Line:
     function, response = entry["function"], entry["response"]
     if not entry["ok"]:
         return Line("failed", f"{function}: {response}", "bad")
+    if "decision" not in response:
+        did = ", ".join(f"{what} {count}" for what, count in response.items() if count)
+        return Line("reconciled", f"{did} ({function}, {entry['duration_ms']:.0f} ms)")
     reasons = "; ".join(response["reasons"])
     return Line(
         "decision",

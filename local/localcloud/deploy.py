@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from localcloud import journal
 from localcloud.binaries import pack
 from localcloud.clients import client
 from localcloud.cloudformation.errors import InvalidTemplate
@@ -34,6 +35,16 @@ class Stack:
     outputs: dict[str, str]
     functions: dict[str, str]
     """Function names by the names of their cargo packages."""
+
+
+def wait_for_first_run(function: str, seconds: float = 30.0) -> None:
+    """Wait until a function has run that a schedule invokes as soon as it is deployed."""
+    seen = 0
+    while not any(entry["function"] == function for entry in journal.entries(0, "invocation")):
+        entries = journal.wait(seen, seconds)
+        if not entries:
+            raise DeployError(f"Its schedule has not invoked {function} within {seconds:.0f} seconds")
+        seen = entries[-1]["seq"]
 
 
 def deploy(template_path: Path, stack_name: str, parameters: dict[str, str]) -> Stack:

@@ -310,8 +310,11 @@ def _answered(account: Account, count: int) -> Callable[[list[Entry]], bool]:
 
 def _expect_repair(happened: Entry) -> None:
     """Raise if the entry is a decision after which nothing will be repaired."""
-    if happened["kind"] == "invocation" and happened["response"]["decision"] not in ("respond", "resolve"):
-        decision, reasons = happened["response"]["decision"], "; ".join(happened["response"]["reasons"])
+    if happened["kind"] != "invocation" or "decision" not in happened["response"]:
+        return
+    decision = happened["response"]["decision"]
+    if decision not in ("respond", "resolve"):
+        reasons = "; ".join(happened["response"]["reasons"])
         raise SceneFailed(f"{happened['function']} decided {decision}, because: {reasons}")
 
 
