@@ -143,6 +143,8 @@ To deploy into it, in another shell:
   sam build && sam deploy --config-env dev
 
 Everything that happens: curl '{url}/_local/journal?after=0'
+An hour later:           curl -d '{{"forward_seconds": 3600}}' {url}/_local/clock
+The next call throttled: curl -d '{{"kind": "throttle", "times": 1}}' {url}/_local/faults
 Ctrl-C stops it.
 """
 
@@ -177,6 +179,8 @@ For functions under cargo lambda, in two other shells:
 (That file has the administrator's credentials. {env_files[0]} has those of one function's role.)
 
 Everything that happens: curl '{cloud.endpoint_url}/_local/journal?after=0'
+An hour later:           curl -d '{{"forward_seconds": 3600}}' {cloud.endpoint_url}/_local/clock
+The next call throttled: curl -d '{{"kind": "throttle", "times": 1}}' {cloud.endpoint_url}/_local/faults
 Ctrl-C stops it.
 """,
         flush=True,

@@ -77,9 +77,10 @@ def _everything_is_allowed(call: Call) -> Authorization:
 authorize: Callable[[Call], Authorization] = _everything_is_allowed
 """The hook of `localcloud.permissions`, whose `install()` sets it: `calls.authorize = …`.
 
-It is asked once for every call, in the thread of the call and before anything else looks at it, also for
-operations that the local cloud does not have; never for URLs that name no operation. It may read moto's
-state, must change nothing, and must not raise: what it raises fails the call with `LocalCloudFailure`.
+It is asked once for every call that fits the service's model, in the thread of the call and before anything
+happens, also for operations that the local cloud does not have; never for URLs that name no operation. It may
+read moto's state, must change nothing, and must not raise: what it raises fails the call with
+`LocalCloudFailure`.
 A denial becomes the service's own error (`AccessDeniedException`, `UnauthorizedOperation`…) with that
 message, and the call has no effect. The fields go into the journal's entry of the call in any case.
 """
