@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::account::{AccountId, PrincipalArn, Region};
-use crate::automation::RunbookName;
+use crate::automation::{OpsItemId, RunbookName};
 use crate::identity::{AttemptNumber, IncidentId};
 use crate::mode::{Environment, Mode};
 use crate::signal::Cause;
@@ -98,7 +98,7 @@ impl fmt::Display for ModeOrigin {
 pub enum Reason {
     /// A cause says that something is wrong.
     CauseViolated(Cause),
-    /// A cause says that it is right again.
+    /// A cause has stopped to complain.
     CauseCleared(Cause),
     /// Which mode holds, and why.
     ModeIs(Mode, ModeOrigin),
@@ -136,6 +136,8 @@ pub enum Reason {
     OwnChange,
     /// The OpsItem's new status is none that a person gives to a problem.
     OtherStatus,
+    /// It is not the incident's OpsItem.
+    OtherOpsItem(OpsItemId),
     /// The OpsItem carries no incident of Mend.
     NotAnIncident,
     /// The event is a replay, or too old to be a person's word of today.
@@ -176,6 +178,8 @@ pub enum Reason {
     OtherAttempt(AttemptNumber),
     /// It is not the execution that was started for the attempt, or not with the attempt's parameters.
     NotThePlan(AttemptNumber),
+    /// No cause complains any more.
+    NothingComplains,
     /// The start of an attempt waits: what let it begin does not hold any more.
     StartHeld(AttemptNumber),
     /// The route is no longer in the policy.
@@ -188,7 +192,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CauseViolated(cause) => write!(f, "{cause} reports a violation"),
-            Self::CauseCleared(cause) => write!(f, "{cause} reports that it is right again"),
+            Self::CauseCleared(cause) => write!(f, "{cause} no longer reports a violation"),
             Self::ModeIs(mode, origin) => write!(f, "mode {mode}: {origin}"),
             Self::KillSwitch(KillSwitch::Engaged(Some(why))) => write!(f, "the kill switch is engaged: {why}"),
             Self::KillSwitch(KillSwitch::Engaged(None)) => f.write_str("the kill switch is engaged"),
@@ -227,6 +231,7 @@ impl fmt::Display for Reason {
             Self::PersonReopened(by) => write!(f, "{} reopened the OpsItem", person(by.as_ref())),
             Self::OwnChange => f.write_str("Mend changed the OpsItem itself"),
             Self::OtherStatus => f.write_str("the OpsItem's status says nothing about whether it is over"),
+            Self::OtherOpsItem(id) => write!(f, "{id} is not the incident's OpsItem"),
             Self::NotAnIncident => f.write_str("the OpsItem carries no incident of Mend"),
             Self::NotLive => f.write_str("the event is a replay or older than a day"),
             Self::Remediated => f.write_str("the runbook repaired it and proved it"),
@@ -259,6 +264,7 @@ impl fmt::Display for Reason {
             Self::NotThePlan(number) => {
                 write!(f, "the execution or its parameters are not those that were planned for attempt {number}")
             }
+            Self::NothingComplains => f.write_str("nothing complains any more"),
             Self::StartHeld(number) => write!(f, "the start of attempt {number} waits"),
             Self::RouteGone => f.write_str("the incident's route is no longer in the policy"),
             Self::Resumed => f.write_str("what an earlier invocation left undone is carried on"),

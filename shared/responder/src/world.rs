@@ -6,7 +6,7 @@ use std::future::Future;
 use mend_core::account::PrincipalArn;
 use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, RunbookName};
 use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{Attempt, AttemptReport, Incident, PersonsWord, Plan, State};
+use mend_core::incident::{Attempt, AttemptReport, Incident, PersonsWord, Plan};
 use mend_core::policy::RouteName;
 use mend_core::report::{MendEvent, Notification, OpsItemContent};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
@@ -36,7 +36,7 @@ impl News {
             Self::Signal(signal) => signal.cause.key(),
             // Whoever runs the runbook by hand under the same incident and attempt is another teller.
             Self::Outcome(report) => format!("{ATTEMPT}{}", report.execution),
-            Self::Person(word) => word.ops_item.to_string(),
+            Self::Person(word) => format!("{OPS_ITEM}{}", word.ops_item),
         }
     }
 
@@ -71,6 +71,8 @@ pub struct ToldAt {
 
 /// What the tellers of outcomes begin with.
 const ATTEMPT: &str = "attempt/";
+/// What the tellers of people's words begin with.
+const OPS_ITEM: &str = "ops-item/";
 
 /// The right to work on an incident, for as long as the invocation can last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,13 +115,13 @@ impl Row {
     /// Whether it may need something, if only in time: `reconcile` looks at such rows.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        let over = self.incident.as_ref().is_none_or(|incident| matches!(incident.state, State::Resolved { .. }));
+        let over = self.incident.as_ref().is_none_or(|incident| incident.state.is_over());
         !self.settled() || !over
     }
 
-    /// Forgets whose outcomes were heard. An outcome of a generation that is over is nobody's any more.
-    pub(crate) fn forget_attempts(&mut self) {
-        self.heard.retain(|teller, _| !teller.starts_with(ATTEMPT));
+    /// Forgets whose outcomes and whose words were heard. Those of a generation that is over are nobody's any more.
+    pub(crate) fn forget_generation(&mut self) {
+        self.heard.retain(|teller, _| !teller.starts_with(ATTEMPT) && !teller.starts_with(OPS_ITEM));
     }
 
     /// Whether the row holds this news, or newer from the same teller.
@@ -237,27 +239,16 @@ pub struct OpenRows {
     pub next: Option<Fingerprint>,
 }
 
-/// What a run of `reconcile` leaves to the next.
+/// What a run of `reconcile` leaves to the next. Each of its parts goes on where it stopped when its share of the
+/// time was over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastRun {
+    /// The incident that was looked at last; none if all were.
+    pub incident: Option<Fingerprint>,
     /// Until when it heard what people did with OpsItems; none if there was no run yet.
     pub people_heard_at: Option<Timestamp>,
-    /// Where the next goes on.
-    pub position: Position,
-}
-
-/// How far `reconcile` has come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Position {
-    /// At the beginning.
-    #[default]
-    Start,
-    /// It looks at incidents, and has come to this one.
-    Incidents(Fingerprint),
-    /// It hears what people did with OpsItems.
-    People,
-    /// It asks Config about rules, and has come to this one.
-    Rules(ConfigRuleName),
+    /// The rule that Config is asked about next; none if it was asked about all.
+    pub rule: Option<ConfigRuleName>,
 }
 
 /// `OpsCenter`.
@@ -285,26 +276,12 @@ pub struct OpsItemSeen {
     pub id: OpsItemId,
     /// Of which incident, by its own data.
     pub incident: IncidentId,
-    /// Whether its status is `Resolved`.
+    /// Whether its status is `Resolved`, and not `Open` or `InProgress`.
     pub is_resolved: bool,
     /// Who changed it last, if that is known.
     pub by: Option<PrincipalArn>,
     /// When.
     pub changed_at: Timestamp,
-}
-
-impl OpsItemSeen {
-    /// What its status says, as the word of a person.
-    #[must_use]
-    pub fn word(self) -> PersonsWord {
-        PersonsWord {
-            incident: self.incident,
-            ops_item: self.id,
-            state: if self.is_resolved { CauseState::Clear } else { CauseState::Violated },
-            by: self.by,
-            at: self.changed_at,
-        }
-    }
 }
 
 /// A start of a runbook.
@@ -373,8 +350,8 @@ pub struct Evaluation {
     pub kind: ResourceType,
     /// The resource's id.
     pub id: ResourceId,
-    /// What.
-    pub state: CauseState,
+    /// What; nothing for lack of data.
+    pub state: Option<CauseState>,
     /// When, as events say it, too.
     pub told_at: ToldAt,
 }

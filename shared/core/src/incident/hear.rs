@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, PersonsWord, Resolution,
-    State,
+    Shown, State,
 };
 use crate::decision::{Decision, Reason, Verdict};
 use crate::identity::{Fingerprint, Generation, IncidentId};
@@ -84,7 +84,7 @@ impl Incident {
             people_know: false,
             outbox: Vec::new(),
             ops_item: None,
-            ops_item_status: None,
+            ops_item_shows: None,
             notes: Vec::new(),
         };
         incident.note(now, format!("Opened: {} reports a violation as of {}", signal.cause, signal.at));
@@ -151,8 +151,8 @@ impl Incident {
     fn hear_clear(&mut self, signal: &Signal, record: CauseRecord, now: Timestamp) -> Heard {
         let was_violated = self.is_violated_by(&signal.cause);
         self.causes.insert(signal.cause.clone(), record);
-        if was_violated && !matches!(self.state, State::Resolved { .. }) {
-            self.tell(now, format!("{} reports that it is right again as of {}", signal.cause, signal.at));
+        if was_violated && !self.state.is_over() {
+            self.tell(now, format!("{} no longer reports a violation as of {}", signal.cause, signal.at));
         }
         let cleared = Reason::CauseCleared(signal.cause.clone());
         let remaining: Vec<_> = self.violated().map(|(cause, _)| cause.clone()).collect();
@@ -241,24 +241,40 @@ impl Incident {
 
     /// Takes in what a person says with the OpsItem. It is never argued with: what was seen until then is settled
     /// by it, and only what a cause sees later counts again.
+    ///
+    /// Each edit of an open OpsItem says that it is not over. That is news only if the OpsItem showed the end before.
     #[must_use]
     pub fn hear_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
-        if word.incident != self.id || self.ops_item.as_ref() != Some(&word.ops_item) {
+        if word.incident != self.id {
             return Heard::nothing(Reason::UnknownIncident(word.incident.clone()));
         }
-        let is_over = matches!(self.state, State::Resolved { .. });
-        match (word.state, is_over) {
-            (CauseState::Clear, true) | (CauseState::Violated, false) => Heard::nothing(Reason::AlreadyKnown),
-            (CauseState::Clear, false) => self.closed_by_person(word, now),
-            (CauseState::Violated, true) => {
-                self.causes.insert(Cause::Person, CauseRecord { state: CauseState::Violated, at: word.at });
-                self.state = State::Reopened;
-                self.ops_item_status = Some(OpsItemStatus::Open);
-                self.note(now, format!("{}: {}", Change::Reopened.sentence(), word.sentence()));
-                self.announce(Change::Reopened);
-                Heard::nothing(Reason::PersonReopened(word.by.clone()))
-            }
+        if self.ops_item.as_ref() != Some(&word.ops_item) {
+            return Heard::nothing(Reason::OtherOpsItem(word.ops_item.clone()));
         }
+        match word.state {
+            CauseState::Clear if !self.state.is_over() => self.closed_by_person(word, now),
+            CauseState::Violated if self.showed_the_end_before(word.at) => self.reopened_by_person(word, now),
+            CauseState::Clear | CauseState::Violated => Heard::nothing(Reason::AlreadyKnown),
+        }
+    }
+
+    fn showed_the_end_before(&self, moment: Timestamp) -> bool {
+        let State::Resolved { at, .. } = self.state else { return false };
+        let since = match self.ops_item_shows {
+            Some(Shown { status: OpsItemStatus::Resolved, at }) => Some(at),
+            Some(Shown { status: OpsItemStatus::Open | OpsItemStatus::InProgress, .. }) => None,
+            None => Some(at),
+        };
+        since.is_some_and(|since| moment > since)
+    }
+
+    fn reopened_by_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
+        self.causes.insert(Cause::Person, CauseRecord { state: CauseState::Violated, at: word.at });
+        self.state = State::Reopened;
+        self.ops_item_shows = Some(Shown { status: OpsItemStatus::Open, at: word.at });
+        self.note(now, format!("{}: {}", Change::Reopened.sentence(), word.sentence()));
+        self.announce(Change::Reopened);
+        Heard::new(Consequence::Escalated, [Reason::PersonReopened(word.by.clone())])
     }
 
     fn closed_by_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
@@ -267,7 +283,10 @@ impl Incident {
             *record = closed;
         }
         self.causes.insert(Cause::Person, closed);
-        self.ops_item_status = Some(OpsItemStatus::Resolved);
+        // What Mend has set since then has to be set anew.
+        if self.ops_item_shows.is_none_or(|shown| shown.at <= word.at) {
+            self.ops_item_shows = Some(Shown { status: OpsItemStatus::Resolved, at: word.at });
+        }
         let mut reasons = vec![Reason::PersonClosed(word.by.clone())];
         let remaining: Vec<_> = self.violated().map(|(cause, _)| cause.clone()).collect();
         if !remaining.is_empty() {
@@ -307,7 +326,7 @@ impl Incident {
 
     fn try_again(&mut self, failure: Reason, attempts: u8, now: Timestamp) -> Heard {
         self.note(now, capitalised(&failure.to_string()));
-        if self.violated().next().is_none() {
+        if !self.is_violated() {
             self.resolve_cleared(now);
             return Heard::new(Consequence::Resolved, [failure]);
         }
@@ -338,7 +357,7 @@ impl Incident {
         let (how, why) = if closed_by_person {
             (Resolution::ByPerson, "a person says so")
         } else {
-            (Resolution::Cleared, "every cause reports that it is right again")
+            (Resolution::Cleared, "no cause reports a violation any more")
         };
         self.resolve(how, proved_at, why, now);
     }

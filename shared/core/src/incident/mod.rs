@@ -1,9 +1,9 @@
 //! The incident: one problem on one resource, from the first signal to the proved repair.
 //!
 //! A state machine without I/O. [`Incident::hear`] takes what a cause says, [`Incident::hear_outcome`] and
-//! [`Incident::hear_person`] what an attempt and a person say, [`Incident::take`] what was decided; both leave in the outbox what has to happen outside. Invariants:
-//! a cause moves only forward in its own time; one attempt at a time; an incident is resolved by proof or
-//! by its last cause, never by hope.
+//! [`Incident::hear_person`] what an attempt and a person say, [`Incident::take`] what was decided; all leave
+//! in the outbox what has to happen outside. Invariants: a cause moves only forward in its own time; one
+//! attempt at a time; an incident is resolved by proof, by its last cause or by a person, never by hope.
 
 mod hear;
 mod outbox;
@@ -148,6 +148,15 @@ impl PersonsWord {
     }
 }
 
+/// A status of the OpsItem, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// As Mend has set it, or a person since. `Open` stands for `InProgress`, too, where a person has set that.
+    pub status: OpsItemStatus,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// How an incident came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
@@ -191,6 +200,24 @@ pub enum State {
     },
 }
 
+impl State {
+    /// Whether the problem is over.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        match self {
+            Self::Resolved { .. } => true,
+            Self::Open
+            | Self::Observed(_)
+            | Self::Suppressed
+            | Self::Deferred
+            | Self::AwaitingApproval(_)
+            | Self::Remediating(_)
+            | Self::Escalated
+            | Self::Reopened => false,
+        }
+    }
+}
+
 /// A sentence of an incident's story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -231,9 +258,9 @@ pub struct Incident {
     pub outbox: Vec<Effect>,
     /// Its OpsItem.
     pub ops_item: Option<OpsItemId>,
-    /// The status that Mend gave it last, or a person since. It is set when Mend's view of it changes, and else
-    /// left as people have it.
-    pub ops_item_status: Option<OpsItemStatus>,
+    /// What its status is believed to be; nothing when that is not known. It is set when Mend's view of it changes,
+    /// and else left as people have it.
+    pub ops_item_shows: Option<Shown>,
     /// Its story, the newest last.
     pub notes: Vec<Note>,
 }
@@ -383,6 +410,19 @@ impl Incident {
     pub(crate) fn reporters(&self) -> impl Iterator<Item = (&Cause, &CauseRecord)> {
         let closed = (&Cause::Person, CauseState::Clear);
         self.causes.iter().filter(move |(cause, record)| (*cause, record.state) != closed)
+    }
+
+    /// Whether a person has closed it and nothing complains since.
+    #[must_use]
+    pub fn is_closed_by_person(&self) -> bool {
+        let closed = |record: &CauseRecord| record.state == CauseState::Clear;
+        self.causes.get(&Cause::Person).is_some_and(closed) && !self.is_violated()
+    }
+
+    /// Whether anything complains.
+    #[must_use]
+    pub fn is_violated(&self) -> bool {
+        self.violated().next().is_some()
     }
 
     fn violated(&self) -> impl Iterator<Item = (&Cause, &CauseRecord)> {

@@ -142,7 +142,7 @@ fn whoever_complains_or_stops_to_is_in_the_story_and_on_the_ops_item() {
     let mut incident = incident(Course::Start(plan()));
     for (word, text) in [
         (violated("ssh-copy", 11), "Config rule ssh-copy reports a violation"),
-        (clear("ssh", 12), "Config rule ssh reports that it is right again"),
+        (clear("ssh", 12), "Config rule ssh no longer reports a violation"),
     ] {
         incident.outbox.clear();
         let _ = incident.hear(&word, &route(), at(20));
@@ -342,7 +342,8 @@ fn a_person_closes_what_waits() {
         assert_eq!(heard.consequence, Consequence::Resolved, "{course:?}");
         let expected = State::Resolved { at: at(21), proved_at: at(20), how: Resolution::ByPerson };
         assert_eq!(incident.state, expected, "{course:?}");
-        assert_eq!(incident.ops_item_status, Some(OpsItemStatus::Resolved), "nothing is left to set");
+        let shown = Shown { status: OpsItemStatus::Resolved, at: at(20) };
+        assert_eq!(incident.ops_item_shows, Some(shown), "nothing is left to set");
         assert!(incident.notes.iter().any(|note| note.text.contains("user/lee resolved the OpsItem")));
     }
 }

@@ -168,9 +168,7 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
             ),
             _ => format!("{} looked and found nothing to repair.", route.runbook),
         },
-        State::Resolved { how: Resolution::Cleared, .. } => {
-            "Nothing: everything that complained reports that it is right again.".to_owned()
-        }
+        State::Resolved { how: Resolution::Cleared, .. } => "Nothing: what complained no longer does.".to_owned(),
         State::Resolved { how: Resolution::ByPerson, .. } => match incident.latest_execution() {
             Some(execution) => format!("It took note; its last execution was {execution}."),
             None => "Nothing was changed. It took note.".to_owned(),

@@ -79,6 +79,8 @@ impl OpsItemContent {
 /// An attempt is in progress when it has begun.
 fn status(incident: &Incident) -> OpsItemStatus {
     match &incident.state {
+        // The attempt ends as it ends; the person has said what counts.
+        State::Remediating(_) if incident.is_closed_by_person() => OpsItemStatus::Resolved,
         State::Remediating(_) if !incident.outbox.contains(&Effect::Runbook) => OpsItemStatus::InProgress,
         State::Resolved { .. } => OpsItemStatus::Resolved,
         State::Open

@@ -10,27 +10,47 @@ use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::time::Timestamp;
 
-use super::{Run, Stop};
+use super::{Run, Share};
 use crate::error::CallError;
-use crate::world::{Evaluation, News, Position, Row, ToldAt, World};
+use crate::world::{Evaluation, News, Row, ToldAt, World};
 
 /// A rule that no longer speaks of a resource has so much time to say why.
 const SILENCE: Duration = Duration::from_mins(10);
 
-/// What Config finds non-compliant, by rule.
-type Complaints = BTreeMap<ConfigRuleName, BTreeSet<(ResourceType, ResourceId)>>;
 /// Rows that may need something, as they were a moment ago.
 type OpenIncidents = BTreeMap<Fingerprint, Row>;
 
+/// What Config finds non-compliant.
+#[derive(Default)]
+struct Complaints {
+    /// By rule, of the rules that were asked about to the end.
+    resources: BTreeMap<ConfigRuleName, BTreeSet<(ResourceType, ResourceId)>>,
+    /// The other rules that complain.
+    not_asked: BTreeSet<ConfigRuleName>,
+}
+
 impl<W: World> Run<'_, '_, W> {
-    /// Hears what Config finds wrong, then asks it about what it has stopped to complain about.
-    pub(super) async fn ask_config(&mut self, from: Option<ConfigRuleName>) -> Result<(), Stop> {
-        let open = self.open_rows().await?;
-        let complaints = self.hear_complaints(from, &open).await?;
-        self.hear_silence(&complaints, &open).await
+    /// Hears what Config finds wrong, from a rule on, then asks about what it has stopped to complain about. Comes
+    /// back with the rule that is next.
+    pub(super) async fn ask_config(&mut self, from: Option<ConfigRuleName>) -> Option<ConfigRuleName> {
+        let prepared = async {
+            let open = self.open_rows().await?;
+            Ok((open, self.responder.world.complaining_rules().await?))
+        };
+        let (open, rules) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.failed(&error);
+                return from;
+            }
+        };
+        let rules = rules.into_iter().filter(|rule| self.responder.policy.knows(rule)).collect();
+        let (complaints, next) = self.hear_complaints(rules, from, &open).await;
+        self.hear_silence(&complaints, &open).await;
+        next
     }
 
-    async fn open_rows(&self) -> Result<OpenIncidents, Stop> {
+    async fn open_rows(&self) -> Result<OpenIncidents, CallError> {
         let mut open = OpenIncidents::new();
         let mut after = None;
         loop {
@@ -43,79 +63,95 @@ impl<W: World> Run<'_, '_, W> {
         }
     }
 
-    /// Comes back with everything that Config finds wrong.
     async fn hear_complaints(
         &mut self,
+        rules: BTreeSet<ConfigRuleName>,
         from: Option<ConfigRuleName>,
         open: &OpenIncidents,
-    ) -> Result<Complaints, Stop> {
-        let mut found = Complaints::new();
-        let rules: BTreeSet<_> = self.responder.world.complaining_rules().await?.into_iter().collect();
-        for rule in rules.into_iter().filter(|rule| self.responder.policy.knows(rule)) {
-            let resources = found.entry(rule.clone()).or_default();
-            let mut page = None;
-            loop {
-                let complaints = self.responder.world.complaints(&rule, page).await?;
-                for evaluation in complaints.evaluations {
-                    if self.time_is_over() {
-                        return Err(Stop::OutOfTime(Position::Rules(rule)));
-                    }
-                    resources.insert((evaluation.kind.clone(), evaluation.id.clone()));
-                    // The rules before the position have been gone through by the last run.
-                    if from.as_ref().is_none_or(|from| rule >= *from) {
-                        self.hear_complaint(evaluation, open).await?;
-                    }
+    ) -> (Complaints, Option<ConfigRuleName>) {
+        let mut complaints = Complaints { not_asked: rules.clone(), ..Complaints::default() };
+        let mut rules = rules.into_iter().skip_while(|rule| from.as_ref().is_some_and(|from| rule < from));
+        while let Some(rule) = rules.next() {
+            match self.hear_rule(&rule, open).await {
+                Ok(Some(resources)) => {
+                    complaints.not_asked.remove(&rule);
+                    complaints.resources.insert(rule, resources);
                 }
-                match complaints.next {
-                    Some(next) => page = Some(next),
-                    None => break,
-                }
+                // The next run begins with the rule after it, so that no rule keeps the others waiting.
+                Ok(None) => return (complaints, rules.next()),
+                Err(error) => self.failed(&error),
             }
         }
-        Ok(found)
+        (complaints, None)
     }
 
-    async fn hear_complaint(&mut self, evaluation: Evaluation, open: &OpenIncidents) -> Result<(), CallError> {
-        let signal = self.signal_of(evaluation);
-        let Routing::To(route) = self.responder.policy.routing(&signal) else { return Ok(()) };
+    /// All that the rule finds; nothing if the time is over before that.
+    async fn hear_rule(
+        &mut self,
+        rule: &ConfigRuleName,
+        open: &OpenIncidents,
+    ) -> Result<Option<BTreeSet<(ResourceType, ResourceId)>>, CallError> {
+        let mut resources = BTreeSet::new();
+        let mut page = None;
+        loop {
+            let found = self.responder.world.complaints(rule, page).await?;
+            for evaluation in found.evaluations {
+                if self.time_is_over(Share::Whole) {
+                    return Ok(None);
+                }
+                resources.insert((evaluation.kind.clone(), evaluation.id.clone()));
+                if let Some(signal) = self.signal_of(evaluation) {
+                    self.hear_complaint(signal, open).await;
+                }
+            }
+            match found.next {
+                Some(next) => page = Some(next),
+                None => return Ok(Some(resources)),
+            }
+        }
+    }
+
+    async fn hear_complaint(&mut self, signal: Signal, open: &OpenIncidents) {
+        let Routing::To(route) = self.responder.policy.routing(&signal) else { return };
         let fingerprint = Fingerprint::of(&signal.resource, &route.problem);
+        let is_full = self.done.opened >= self.limits.new_incidents;
         let row = match open.get(&fingerprint) {
             Some(row) => Some(row.clone()),
-            None => self.responder.world.read(&fingerprint).await?,
+            // Not worth a call: if it is to be opened, the next run does that.
+            None if is_full => {
+                self.done.more_to_open = true;
+                return;
+            }
+            None => match self.responder.world.read(&fingerprint).await {
+                Ok(row) => row,
+                Err(error) => {
+                    self.failed(&error);
+                    return;
+                }
+            },
         };
         if row.as_ref().is_some_and(|row| row.knows(&News::Signal(signal.clone()))) {
-            return Ok(());
+            return;
         }
-        let state = row.as_ref().and_then(|row| row.incident.as_ref()).map(|incident| &incident.state);
-        match state {
-            // A rule that goes on complaining says nothing new about what a person has closed: an event would.
-            Some(State::Resolved { how: Resolution::ByPerson, .. }) => return Ok(()),
-            None | Some(State::Resolved { .. }) => {
-                if self.done.opened == self.limits.new_incidents {
-                    self.done.more_to_open = true;
-                    return Ok(());
-                }
-                self.done.opened += 1;
+        let incident = row.as_ref().and_then(|row| row.incident.as_ref());
+        if incident.is_some_and(|incident| is_a_persons(incident, &signal.cause)) {
+            return;
+        }
+        if incident.is_none_or(|incident| incident.state.is_over()) {
+            if is_full {
+                self.done.more_to_open = true;
+                return;
             }
-            Some(
-                State::Open
-                | State::Observed(_)
-                | State::Suppressed
-                | State::Deferred
-                | State::AwaitingApproval(_)
-                | State::Remediating(_)
-                | State::Escalated
-                | State::Reopened,
-            ) => {}
+            self.done.opened += 1;
         }
         let answer = self.responder.signal(signal).await;
         self.carried(answer.map(Some));
-        Ok(())
     }
 
-    fn signal_of(&self, evaluation: Evaluation) -> Signal {
+    /// Nothing for lack of data.
+    fn signal_of(&self, evaluation: Evaluation) -> Option<Signal> {
         let place = &self.responder.stack.place;
-        Signal {
+        Some(Signal {
             cause: Cause::ConfigRule(evaluation.rule),
             resource: Resource {
                 account: place.account.clone(),
@@ -123,22 +159,31 @@ impl<W: World> Run<'_, '_, W> {
                 kind: evaluation.kind,
                 id: evaluation.id,
             },
-            state: evaluation.state,
+            state: evaluation.state?,
             at: evaluation.told_at.at,
             recorded_at: evaluation.told_at.recorded_at,
             // Config says it now, however long it has been so.
             freshness: Freshness::Live,
-        }
+        })
     }
 
     /// Causes that Config does not name any more: it is asked about the resource, and its word is taken in.
-    async fn hear_silence(&mut self, complaints: &Complaints, open: &OpenIncidents) -> Result<(), Stop> {
+    async fn hear_silence(&mut self, complaints: &Complaints, open: &OpenIncidents) {
         for row in open.values() {
             for (incident, rule) in silent(row, complaints) {
-                if self.time_is_over() {
-                    return Err(Stop::OutOfTime(Position::Start));
+                if self.time_is_over(Share::Whole) {
+                    return;
                 }
-                let evaluations = self.responder.world.evaluations(&incident.resource).await?;
+                if !self.responder.policy.knows(rule) {
+                    continue;
+                }
+                let evaluations = match self.responder.world.evaluations(&incident.resource).await {
+                    Ok(evaluations) => evaluations,
+                    Err(error) => {
+                        self.failed(&error);
+                        continue;
+                    }
+                };
                 let now = self.responder.world.now();
                 if let Some(signal) = clear_signal(row, incident, rule, &evaluations, now) {
                     self.done.cleared += 1;
@@ -147,18 +192,43 @@ impl<W: World> Run<'_, '_, W> {
                 }
             }
         }
-        Ok(())
     }
+}
+
+/// Whether a person has the incident in hand, or has closed it, and this cause has not changed its mind since: that
+/// it goes on complaining says nothing new about that. An event would.
+fn is_a_persons(incident: &Incident, cause: &Cause) -> bool {
+    let said_at = match &incident.state {
+        State::Resolved { proved_at, how: Resolution::ByPerson, .. } => *proved_at,
+        State::Reopened => match incident.causes.get(&Cause::Person) {
+            Some(person) => person.at,
+            None => return false,
+        },
+        State::Resolved {
+            how: Resolution::Remediated | Resolution::AlreadyCompliant | Resolution::Cleared,
+            ..
+        }
+        | State::Open
+        | State::Observed(_)
+        | State::Suppressed
+        | State::Deferred
+        | State::AwaitingApproval(_)
+        | State::Remediating(_)
+        | State::Escalated => return false,
+    };
+    incident.causes.get(cause).is_none_or(|record| record.at <= said_at)
 }
 
 /// The incident's causes that complain and that Config does not name.
 fn silent<'row>(row: &'row Row, complaints: &Complaints) -> Vec<(&'row Incident, &'row ConfigRuleName)> {
-    let Some(incident) = &row.incident else { return Vec::new() };
-    if matches!(incident.state, State::Resolved { .. }) {
+    let Some(incident) = row.incident.as_ref().filter(|incident| !incident.state.is_over()) else {
         return Vec::new();
-    }
+    };
     let key = (incident.resource.kind.clone(), incident.resource.id.clone());
-    let named = |rule| complaints.get(rule).is_some_and(|resources| resources.contains(&key));
+    let named = |rule| {
+        complaints.not_asked.contains(rule)
+            || complaints.resources.get(rule).is_some_and(|resources| resources.contains(&key))
+    };
     let causes = incident.causes.iter().filter(|(_, record)| record.state == CauseState::Violated);
     causes
         .filter_map(|(cause, _)| match cause {
@@ -168,7 +238,8 @@ fn silent<'row>(row: &'row Row, complaints: &Complaints) -> Vec<(&'row Incident,
         .collect()
 }
 
-/// That the cause has cleared, if Config says so or does not know the rule's word about the resource any more.
+/// That the cause has stopped to complain, if Config says so, or has had no word of the rule about the resource for
+/// a while.
 fn clear_signal(
     row: &Row,
     incident: &Incident,
@@ -182,7 +253,7 @@ fn clear_signal(
     let told_at = match evaluations.iter().find(|evaluation| evaluation.rule == *rule) {
         Some(evaluation) => {
             // What is older than the rule's last word has been overtaken by it.
-            let cleared = evaluation.state == CauseState::Clear && evaluation.told_at > heard;
+            let cleared = evaluation.state == Some(CauseState::Clear) && evaluation.told_at > heard;
             cleared.then_some(evaluation.told_at)?
         }
         // The rule is gone, or the resource is.

@@ -1,21 +1,16 @@
 //! Open incidents: what a crash, a throttle or a switch has left, and ends that no event has told.
 
-use std::time::Duration;
-
 use mend_core::identity::Fingerprint;
 use mend_core::incident::{Attempt, AttemptReport, Incident, Outcome, State};
 use mend_core::policy::Policy;
 use mend_core::time::Timestamp;
 
-use super::{Run, Stop};
+use super::{Run, Share};
 use crate::answer::Answer;
-use crate::error::{CallError, ResponseError, chain};
+use crate::error::{CallError, ResponseError};
 use crate::execution::{NoReport, report};
-use crate::respond::route_of;
-use crate::world::{Position, Row, World};
-
-/// An execution's own event has so much time to arrive.
-const PATIENCE: Duration = Duration::from_mins(2);
+use crate::respond::{PATIENCE, route_of};
+use crate::world::{Row, World};
 
 /// What an incident needs that nobody is working on.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,18 +32,23 @@ impl<'row> Need<'row> {
         let Some(incident) = &row.incident else {
             return if row.inbox.is_empty() { Self::Nothing } else { Self::CarryingOn };
         };
-        if route_of(incident, policy).is_none() {
-            return Self::Nothing;
-        }
-        if !row.settled() {
+        let has_route = route_of(incident, policy).is_some();
+        if !row.settled() && has_route {
             return Self::CarryingOn;
         }
         match &incident.state {
+            // An attempt that began counts, whatever has become of its route: it holds the resource.
             State::Remediating(attempt) if now.since(attempt.planned_at) > PATIENCE => {
                 Self::Outcome(incident, attempt)
             }
-            State::Open | State::Observed(_) | State::Suppressed | State::Deferred => Self::Decision(incident),
-            State::Remediating(_)
+            State::Open | State::Observed(_) | State::Suppressed | State::Deferred if has_route => {
+                Self::Decision(incident)
+            }
+            State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred
+            | State::Remediating(_)
             | State::AwaitingApproval(_)
             | State::Escalated
             | State::Reopened
@@ -58,25 +58,38 @@ impl<'row> Need<'row> {
 }
 
 impl<W: World> Run<'_, '_, W> {
-    /// Every open incident, a page at a time, the oldest of a page first.
-    pub(super) async fn look_at_incidents(&mut self, mut after: Option<Fingerprint>) -> Result<(), Stop> {
+    /// Every open incident, from the one after `last` on. Comes back with the one that it has come to.
+    pub(super) async fn look_at_incidents(&mut self, last: Option<Fingerprint>) -> Option<Fingerprint> {
+        let from_the_beginning = last.is_none();
+        let mut after = last;
+        let (mut open, mut looked_at) = (0, 0);
         loop {
-            let mut page = self.responder.world.open_rows(after.as_ref()).await?;
-            self.done.failures.append(&mut page.not_understood);
-            self.done.open += page.rows.iter().filter(|(_, row)| row.incident.is_some()).count();
-            page.rows.sort_by_key(|(_, row)| row.incident.as_ref().map(|incident| incident.opened_at));
-            for (fingerprint, row) in &page.rows {
-                if self.time_is_over() {
-                    // The page was in another order: it is looked at again, and what has been done is done.
-                    return Err(Stop::OutOfTime(after.map_or(Position::Start, Position::Incidents)));
+            let page = match self.responder.world.open_rows(after.as_ref()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.failed(&error);
+                    return after;
                 }
-                let answer = self.look_at(fingerprint, row).await;
+            };
+            for failure in page.not_understood {
+                self.failure(failure);
+            }
+            for (fingerprint, row) in page.rows {
+                // At least one, however slow the list was.
+                if self.time_is_over(if looked_at == 0 { Share::Whole } else { Share::Half }) {
+                    return after;
+                }
+                looked_at += 1;
+                open += usize::from(row.incident.is_some());
+                let answer = self.look_at(&fingerprint, &row).await;
                 self.carried(answer);
+                after = Some(fingerprint);
             }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
+            if page.next.is_none() {
+                self.done.open = from_the_beginning.then_some(open);
+                return None;
             }
+            after = page.next;
         }
     }
 
@@ -101,7 +114,7 @@ impl<W: World> Run<'_, '_, W> {
                     self.responder.outcome(report).await.map(Some)
                 }
                 Err(error) => {
-                    self.done.failures.push(chain(&error));
+                    self.failed(&error);
                     Ok(None)
                 }
             },

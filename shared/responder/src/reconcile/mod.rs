@@ -1,8 +1,9 @@
 //! What no event says: `reconcile` looks at every open incident, at what people did with OpsItems, and at what
 //! AWS Config finds wrong. Events of Config and Systems Manager are best effort; this finds the same without them.
 //!
-//! One run at a time, and as far as the time goes: the next begins where this one stopped. Whatever is found goes
-//! the way of an event, through the same responder, so nothing here can do what an event could not.
+//! One run at a time. Each of its parts has a share of the time, and goes on in the next run where it stopped in
+//! this one, so that none starves. Whatever is found goes the way of an event, through the same responder, so
+//! nothing here can do what an event could not.
 
 mod configuration;
 mod incidents;
@@ -11,14 +12,13 @@ mod people;
 use std::fmt;
 use std::time::Duration;
 
-use mend_core::decision::Reason;
+use mend_core::time::Timestamp;
 use serde::Serialize;
-use tracing::warn;
 
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
 use crate::respond::Responder;
-use crate::world::{LastRun, Position, World};
+use crate::world::World;
 
 /// What a run may do at most.
 #[derive(Clone, Copy, Debug)]
@@ -32,44 +32,52 @@ pub struct Limits {
 pub struct Reconciled {
     /// Another run was under way, so this one did nothing.
     pub elsewhere: bool,
-    /// Everything was looked at; else the next run goes on where this one stopped.
+    /// It went through everything from the beginning to the end.
     pub complete: bool,
-    /// Incidents that are open, as far as this run came.
-    pub open: usize,
-    /// Of these, those that were carried on or decided anew.
+    /// How many incidents are open; nothing if it did not go through all of them.
+    pub open: Option<usize>,
+    /// Incidents that were carried on or decided anew.
     pub resumed: usize,
     /// Executions whose end no event had told.
     pub outcomes: usize,
     /// OpsItems that a person had resolved or reopened without Mend's hearing of it.
     pub people: usize,
-    /// Incidents opened for what no event had told.
+    /// Complaints of Config that no event had told, about what was no open incident.
     pub opened: usize,
-    /// Whether more would have been opened.
+    /// Whether there were more of them.
     pub more_to_open: bool,
     /// Causes that had cleared without an event.
     pub cleared: usize,
-    /// Incidents that were escalated to a person on the way.
-    pub escalated: usize,
     /// Incidents that could not be carried as far as they should go. They are written down, and come up again.
     pub left: usize,
     /// What could not be looked at, and why.
     pub failures: Vec<String>,
+    /// What came of each incident, for the log.
+    #[serde(skip)]
+    pub answers: Vec<Answer>,
 }
 
-/// Nothing is begun when less time is left: the incident in hand has to come to its end.
-const RESERVE: Duration = Duration::from_secs(10);
+/// Nothing is begun when less time is left: the incident in hand has to come to its end, and the slowest call
+/// takes twelve seconds.
+const RESERVE: Duration = Duration::from_secs(15);
+/// So many failures are told in full.
+const FAILURES: usize = 20;
 
-/// Why a part of a run ended before its end.
-enum Stop {
-    /// The time is over, and the next run goes on here.
-    OutOfTime(Position),
-    /// It could not be looked at.
-    Failed(CallError),
+/// The share of a run's time that is over when a part has to stop.
+#[derive(Clone, Copy)]
+enum Share {
+    Half,
+    TwoThirds,
+    Whole,
 }
 
-impl From<CallError> for Stop {
-    fn from(error: CallError) -> Self {
-        Self::Failed(error)
+impl Share {
+    fn of(self, time: Duration) -> Duration {
+        match self {
+            Self::Half => time / 2,
+            Self::TwoThirds => time * 2 / 3,
+            Self::Whole => time,
+        }
     }
 }
 
@@ -77,80 +85,57 @@ impl From<CallError> for Stop {
 struct Run<'run, 'world, W> {
     responder: &'run Responder<'world, W>,
     limits: Limits,
+    began_at: Timestamp,
     done: Reconciled,
 }
 
 impl<W: World> Responder<'_, W> {
     /// One run.
     pub async fn reconcile(&self, limits: Limits) -> Result<Reconciled, ResponseError> {
-        let began_at = self.world.now();
-        let lease = self.lease(began_at);
-        let Some(last) = self.world.begin_run(&lease, began_at).await.map_err(ResponseError::Ledger)? else {
+        let now = self.world.now();
+        let lease = self.lease(now);
+        let Some(last) = self.world.begin_run(&lease, now).await.map_err(ResponseError::Ledger)? else {
             return Ok(Reconciled { elsewhere: true, ..Reconciled::default() });
         };
-        let mut run = Run { responder: self, limits, done: Reconciled::default() };
-        let mut left = LastRun { people_heard_at: last.people_heard_at, position: Position::Start };
-        if let Some(position) = run.go_on(&last, &mut left).await {
-            left.position = position;
-        } else {
-            run.done.complete = true;
-        }
+        let began_at = self.world.now();
+        let mut run = Run { responder: self, limits, began_at, done: Reconciled::default() };
+        let mut left = last.clone();
+        left.incident = run.look_at_incidents(last.incident.clone()).await;
+        left.people_heard_at = run.hear_people(last.people_heard_at).await;
+        left.rule = run.ask_config(last.rule.clone()).await;
+        let from_the_beginning = last.incident.is_none() && last.rule.is_none();
+        let to_the_end = left.incident.is_none() && left.people_heard_at == Some(began_at) && left.rule.is_none();
+        run.done.complete = from_the_beginning && to_the_end && run.done.failures.is_empty();
         self.world.end_run(&lease.holder, &left).await.map_err(ResponseError::Ledger)?;
         Ok(run.done)
     }
 }
 
 impl<W: World> Run<'_, '_, W> {
-    /// Everything from the position on. Comes back with where the time was over.
-    async fn go_on(&mut self, last: &LastRun, left: &mut LastRun) -> Option<Position> {
-        let (incidents, people, rules) = match last.position.clone() {
-            Position::Start => (Some(None), true, None),
-            Position::Incidents(after) => (Some(Some(after)), true, None),
-            Position::People => (None, true, None),
-            Position::Rules(rule) => (None, false, Some(rule)),
-        };
-        if let Some(after) = incidents {
-            let looked = self.look_at_incidents(after).await;
-            if let Some(position) = self.stopped(looked) {
-                return Some(position);
-            }
-        }
-        if people {
-            let began_at = self.responder.world.now();
-            let heard = self.hear_people(last.people_heard_at).await;
-            if heard.is_ok() {
-                left.people_heard_at = Some(began_at);
-            }
-            if let Some(position) = self.stopped(heard) {
-                return Some(position);
-            }
-        }
-        let asked = self.ask_config(rules).await;
-        self.stopped(asked)
+    /// Whether the part of the run that ends with this share has to stop.
+    fn time_is_over(&self, share: Share) -> bool {
+        let ends_at = self.responder.invocation.deadline.minus(RESERVE);
+        let time = ends_at.since(self.began_at);
+        self.responder.world.now() >= self.began_at.plus(share.of(time))
     }
 
-    fn time_is_over(&self) -> bool {
-        self.responder.world.now().plus(RESERVE) >= self.responder.invocation.deadline
+    /// Takes down what could not be looked at. The rest goes on.
+    fn failed(&mut self, error: &CallError) {
+        self.failure(chain(error));
     }
 
-    /// Where the run stopped, if the time is over. What failed is taken down, and the run goes on.
-    fn stopped(&mut self, part: Result<(), Stop>) -> Option<Position> {
-        match part {
-            Ok(()) => None,
-            Err(Stop::OutOfTime(position)) => Some(position),
-            Err(Stop::Failed(error)) => {
-                self.done.failures.push(chain(&error));
-                None
-            }
+    fn failure(&mut self, failure: String) {
+        if self.done.failures.len() < FAILURES {
+            self.done.failures.push(failure);
         }
     }
 
     /// Takes down what came of one incident.
     fn carried(&mut self, answer: Result<Option<Answer>, ResponseError>) {
         match answer {
-            Ok(answer) => self.done.escalated += usize::from(answer.is_some_and(|answer| answer.escalated())),
+            Ok(answer) => self.done.answers.extend(answer),
             Err(error) => {
-                warn!("{}", chain(&error));
+                tracing::warn!("{}", chain(&error));
                 self.done.left += 1;
             }
         }
@@ -163,34 +148,26 @@ impl fmt::Display for Reconciled {
         if self.elsewhere {
             return f.write_str("another run is under way");
         }
+        if let Some(open) = self.open {
+            write!(f, "{open} open; ")?;
+        }
         write!(
             f,
-            "{} open; carried on or decided anew {}, outcomes {}, people heard {}, opened {}{}, cleared {}, \
-             escalated {}, left for later {}",
-            self.open,
+            "carried on or decided anew {}, outcomes {}, people heard {}, opened {}{}, cleared {}, left for later {}",
             self.resumed,
             self.outcomes,
             self.people,
             self.opened,
             if self.more_to_open { " and more to open" } else { "" },
             self.cleared,
-            self.escalated,
             self.left
         )?;
         if !self.complete {
-            f.write_str("; the time is over, the next run goes on")?;
+            f.write_str("; not everything was gone through, the next run goes on")?;
         }
         for failure in &self.failures {
             write!(f, "; {failure}")?;
         }
         Ok(())
-    }
-}
-
-impl Answer {
-    /// Whether a person was called.
-    #[must_use]
-    pub fn escalated(&self) -> bool {
-        self.reasons.iter().any(|reason| matches!(reason, Reason::AttemptsExhausted(_)))
     }
 }

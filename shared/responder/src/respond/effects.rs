@@ -1,7 +1,7 @@
 //! Carrying out an outbox. Every effect has a key or brings the outside in step with the incident as it
 //! is, so that carrying it out again is harmless.
 
-use mend_core::incident::{Effect, Incident};
+use mend_core::incident::{Effect, Incident, Shown};
 use mend_core::policy::Route;
 use mend_core::report::{MendEvent, Notification, OpsItemContent};
 use tracing::warn;
@@ -86,7 +86,7 @@ impl<W: World> Responder<'_, W> {
         match effect {
             Effect::OpsItem => {
                 let content = OpsItemContent::of(incident, route, place);
-                let sets_status = incident.ops_item_status != Some(content.status);
+                let sets_status = incident.ops_item_shows.is_none_or(|shown| shown.status != content.status);
                 let is_there = match &incident.ops_item {
                     Some(id) => self.world.update(id, &content, sets_status).await?,
                     None => false,
@@ -95,7 +95,9 @@ impl<W: World> Responder<'_, W> {
                     // There is none, or somebody has deleted it.
                     incident.ops_item = Some(self.world.create(&content).await?);
                 }
-                incident.ops_item_status = Some(content.status);
+                if sets_status || !is_there {
+                    incident.ops_item_shows = Some(Shown { status: content.status, at: self.world.now() });
+                }
                 Ok(())
             }
             Effect::Runbook => {

@@ -1,7 +1,7 @@
 //! Taking in what waits in a row's inbox. Pure.
 
 use mend_core::decision::{Decision, Reason, Verdict};
-use mend_core::incident::{AttemptReport, Consequence, Heard, Incident, State};
+use mend_core::incident::{AttemptReport, Consequence, Heard, Incident};
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::signal::{CauseState, Signal};
 use mend_core::time::Timestamp;
@@ -58,10 +58,8 @@ pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake 
 
 fn comes_too_early(row: &Row, news: &News) -> bool {
     let News::Signal(signal) = news else { return false };
-    let saying_goodbye = row
-        .incident
-        .as_ref()
-        .is_some_and(|incident| matches!(incident.state, State::Resolved { .. }) && !incident.outbox.is_empty());
+    let saying_goodbye =
+        row.incident.as_ref().is_some_and(|incident| incident.state.is_over() && !incident.outbox.is_empty());
     saying_goodbye && signal.state == CauseState::Violated && !row.knows(news)
 }
 
@@ -82,7 +80,7 @@ fn hear_signal(row: &mut Row, signal: Signal, policy: &Policy, now: Timestamp, i
     let heard = incident.hear(&signal, route, now);
     if incident.id != before.id {
         intake.history = Some(before);
-        row.forget_attempts();
+        row.forget_generation();
     }
     heard
 }

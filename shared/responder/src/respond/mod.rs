@@ -19,7 +19,7 @@ use mend_core::automation::{RoleArn, RoleFamily};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::guard::{Course, Facts, decide};
 use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{AttemptReport, Effect, Incident, PersonsWord, Plan, State};
+use mend_core::incident::{Attempt, AttemptReport, Effect, Incident, PersonsWord, Plan, State};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::Place;
@@ -61,6 +61,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// No effect begins when less time is left. A call that takes longer is cut off by Lambda, and carried out again
 /// by the retry, under the same key.
 const RESERVE: Duration = Duration::from_secs(3);
+/// An execution and its event have so much time to show.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// A start that has waited so long is given up.
 const GIVEN_UP: Duration = Duration::from_hours(24);
 /// A row that changes under so many writes is left to the next try.
@@ -208,8 +210,12 @@ impl<'a, W: World> Responder<'a, W> {
 
     async fn carry_on(&self, held: &mut Held<'a, W>, resumes: bool) -> Result<Answer, ResponseError> {
         let mut told = Told::new();
-        if held.row.incident.as_ref().is_some_and(|incident| !incident.outbox.is_empty()) {
+        if let Some(incident) = held.row.incident.as_mut().filter(|incident| !incident.outbox.is_empty()) {
             told.because(Reason::Resumed);
+            if incident.outbox.contains(&Effect::OpsItem) {
+                // Whoever left it may have set the status, and not written that down.
+                incident.ops_item_shows = None;
+            }
         }
         let mut undecided = resumes && held.row.incident.as_ref().is_some_and(Incident::is_undecided);
         for _ in 0..ROUNDS {
@@ -234,8 +240,11 @@ impl<'a, W: World> Responder<'a, W> {
                 }
                 undecided = false;
                 if let Some(incident) = &mut held.row.incident {
-                    let leave =
-                        if decided { Leave::Given } else { self.ask_leave(incident, route, &mut told).await? };
+                    let leave = if decided {
+                        Leave::Given
+                    } else {
+                        self.ask_leave(incident, route, resumes, &mut told).await?
+                    };
                     if leave == Leave::GivenUp {
                         continue;
                     }
@@ -263,17 +272,23 @@ impl<'a, W: World> Responder<'a, W> {
 
     /// Whether a start that was decided earlier, and waits in the outbox, may still happen: the same guard rails
     /// are asked again. It is not withdrawn at once, because it may have happened, its answer lost; after a day
-    /// any such execution has ended, and the attempt is given up.
+    /// any such execution has ended, and the attempt is given up. Where nothing complains any more, `reconcile`
+    /// gives it up as soon as it knows that nothing was started.
     async fn ask_leave(
         &self,
         incident: &mut Incident,
         route: &Route,
+        resumes: bool,
         told: &mut Told,
     ) -> Result<Leave, ResponseError> {
         let Some(attempt) = incident.running().filter(|_| incident.outbox.contains(&Effect::Runbook)) else {
             return Ok(Leave::Given);
         };
         let (number, planned_at) = (attempt.number, attempt.planned_at);
+        if !incident.is_violated() {
+            let attempt = attempt.clone();
+            return self.leave_be(incident, &attempt, route, resumes, told).await;
+        }
         let facts = self.facts(incident, route, None).await?;
         let (course, mut reasons) = decide(route, incident.evidence, facts);
         if matches!(course, Course::Start(_)) {
@@ -287,6 +302,37 @@ impl<'a, W: World> Responder<'a, W> {
             told.heard(&[heard]);
             return Ok(Leave::GivenUp);
         }
+        told.decided(Decision { verdict: Verdict::Defer, reasons });
+        Ok(Leave::Held)
+    }
+
+    /// What becomes of a start that waited until nothing complained any more.
+    async fn leave_be(
+        &self,
+        incident: &mut Incident,
+        attempt: &Attempt,
+        route: &Route,
+        resumes: bool,
+        told: &mut Told,
+    ) -> Result<Leave, ResponseError> {
+        let now = self.world.now();
+        let reasons = vec![Reason::NothingComplains, Reason::StartHeld(attempt.number)];
+        if resumes && now.since(attempt.planned_at) > PATIENCE {
+            match known(self.world.find(&incident.id, attempt).await)? {
+                Some(Some(execution)) => {
+                    incident.started(Some(execution), now);
+                    incident.done(Effect::Runbook);
+                    return Ok(Leave::Given);
+                }
+                Some(None) => {
+                    let heard = incident.could_not_start("nothing complains any more", route.attempts, now);
+                    told.heard(&[heard]);
+                    return Ok(Leave::GivenUp);
+                }
+                None => {}
+            }
+        }
+        incident.tell_once(now, &reasons);
         told.decided(Decision { verdict: Verdict::Defer, reasons });
         Ok(Leave::Held)
     }

@@ -144,9 +144,14 @@ impl Account {
         assert_eq!(items.len(), 1, "one OpsItem");
         let (id, content) = items.values_mut().next().unwrap();
         content.status = status;
+        let state = match status {
+            OpsItemStatus::Resolved => CauseState::Clear,
+            OpsItemStatus::Open | OpsItemStatus::InProgress => CauseState::Violated,
+        };
         let lee = PrincipalArn::from_static("arn:aws:iam::111122223333:user/lee");
         self.touched.borrow_mut().insert(id.clone(), (lee.clone(), self.now()));
-        seen(id, content, &(lee, self.now())).word()
+        let incident = incident_of(content);
+        PersonsWord { incident, ops_item: id.clone(), state, by: Some(lee), at: self.now() }
     }
 
     fn mend_touches(&self, id: &OpsItemId) {
@@ -199,7 +204,7 @@ impl Account {
         evaluations.retain(|evaluation| evaluation.rule != rule || evaluation.id != id);
         let kind = ResourceType::from_static("AWS::EC2::SecurityGroup");
         let told_at = ToldAt { at: at(seconds), recorded_at: at(seconds) };
-        evaluations.push(Evaluation { rule, kind, id, state, told_at });
+        evaluations.push(Evaluation { rule, kind, id, state: Some(state), told_at });
     }
 
     pub(crate) fn calls_since(&self, start: usize) -> Vec<Call> {
@@ -399,13 +404,17 @@ impl Ledger for Account {
     }
 }
 
-fn seen(id: &OpsItemId, content: &OpsItemContent, (by, changed_at): &(PrincipalArn, Timestamp)) -> OpsItemSeen {
+fn incident_of(content: &OpsItemContent) -> IncidentId {
     let OperationalValue::Searchable(incident) = &content.operational_data["mend/incident"] else {
         panic!("the incident is searchable")
     };
+    incident.parse().unwrap()
+}
+
+fn seen(id: &OpsItemId, content: &OpsItemContent, (by, changed_at): &(PrincipalArn, Timestamp)) -> OpsItemSeen {
     OpsItemSeen {
         id: id.clone(),
-        incident: incident.parse().unwrap(),
+        incident: incident_of(content),
         is_resolved: content.status == OpsItemStatus::Resolved,
         by: Some(by.clone()),
         changed_at: *changed_at,
@@ -417,7 +426,7 @@ impl OpsCenter for Account {
         self.call(Call::CreateOpsItem, || {
             let dedup = format!("{:?}", content.operational_data.get("/aws/dedup"));
             let mut items = self.ops_items.borrow_mut();
-            let number = self.calls.borrow().len();
+            let number = items.len() + 1;
             let next = OpsItemId::new(format!("oi-{number:012x}")).unwrap();
             let (id, stored) = items.entry(dedup).or_insert_with(|| (next, content.clone()));
             *stored = content.clone();
@@ -461,7 +470,8 @@ impl Configuration for Account {
     async fn complaining_rules(&self) -> Result<Vec<ConfigRuleName>, CallError> {
         self.call(Call::Rules, || {
             let evaluations = self.evaluations.borrow();
-            let complaints = evaluations.iter().filter(|evaluation| evaluation.state == CauseState::Violated);
+            let complaints =
+                evaluations.iter().filter(|evaluation| evaluation.state == Some(CauseState::Violated));
             let rules: BTreeSet<_> = complaints.map(|evaluation| evaluation.rule.clone()).collect();
             Ok(rules.into_iter().collect())
         })
@@ -474,7 +484,7 @@ impl Configuration for Account {
             let evaluations = self.evaluations.borrow();
             let mut all = evaluations
                 .iter()
-                .filter(|evaluation| evaluation.rule == *rule && evaluation.state == CauseState::Violated);
+                .filter(|evaluation| evaluation.rule == *rule && evaluation.state == Some(CauseState::Violated));
             let from: usize = page.map_or(0, |page| page.parse().unwrap());
             let shown: Vec<_> = all.by_ref().skip(from).take(2).cloned().collect();
             let next = all.next().map(|_| (from + 2).to_string());
@@ -684,11 +694,23 @@ pub(crate) fn deliver_as(
 
 /// One run of `reconcile`. `None`: the function died.
 pub(crate) fn reconcile(account: &Account, mode: Mode) -> Option<Result<Reconciled, ResponseError>> {
+    reconcile_under(&policy(), account, mode)
+}
+
+/// The same after all routes have been taken out of the policy.
+pub(crate) fn reconcile_without_routes(
+    account: &Account,
+    mode: Mode,
+) -> Option<Result<Reconciled, ResponseError>> {
+    reconcile_under(&Policy::new(Vec::new()), account, mode)
+}
+
+fn reconcile_under(policy: &Policy, account: &Account, mode: Mode) -> Option<Result<Reconciled, ResponseError>> {
     account.invocations.set(account.invocations.get() + 1);
-    let (policy, stack) = (policy(), stack(mode));
+    let stack = stack(mode);
     let id = format!("invocation-{}", account.invocations.get());
     let invocation = Invocation { id, deadline: at(account.now.get() + 50) };
-    let responder = Responder::new(account, &policy, &stack, &invocation);
+    let responder = Responder::new(account, policy, &stack, &invocation);
     run_to_its_end(responder.reconcile(Limits { new_incidents: 3 }))
 }
 

@@ -9,16 +9,27 @@ use mend_core::switches::{KillSwitch, ModeSwitch};
 use mend_responder::Reconciled;
 use mend_responder::world::News;
 
-use crate::account::{Account, Call, Fault, at, clear, deliver, ended, reconcile, violated};
+use crate::account::{
+    Account, Call, Fault, at, clear, deliver, ended, reconcile, reconcile_without_routes, violated,
+};
 use crate::{answered, changes, ops_item_status};
 
 const RESOURCE: &str = "sg-0badcafe";
 
 /// A run that comes to its end.
 fn run(account: &Account, mode: Mode) -> Reconciled {
-    let run = reconcile(account, mode).expect("no crash").expect("a run");
+    let run = any_run(account, mode);
     assert!(run.complete && run.failures.is_empty(), "{run:?}");
     run
+}
+
+/// A run, however far it comes.
+fn any_run(account: &Account, mode: Mode) -> Reconciled {
+    reconcile(account, mode).expect("no crash").expect("a run")
+}
+
+fn story(account: &Account) -> String {
+    account.the_incident().notes.iter().map(|note| note.text.clone()).collect::<Vec<_>>().join("\n")
 }
 
 fn resolution(account: &Account) -> Option<Resolution> {
@@ -47,7 +58,10 @@ fn a_run_that_finds_nothing_to_do_writes_nothing() {
     account.pass(600);
     let before = account.calls.borrow().len();
     let done = run(&account, Mode::Observe);
-    assert_eq!(done, Reconciled { complete: true, open: 1, ..Reconciled::default() });
+    assert_eq!(
+        Reconciled { answers: Vec::new(), ..done },
+        Reconciled { complete: true, open: Some(1), ..Reconciled::default() }
+    );
     assert_eq!(
         account.calls_since(before),
         [
@@ -315,6 +329,140 @@ fn a_status_that_a_person_has_set_stays_while_mends_own_view_does_not_change() {
 }
 
 #[test]
+fn what_a_person_did_before_mend_resolved_it_reopens_nothing() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(3);
+    let looks_at_it = account.person_sets(OpsItemStatus::InProgress);
+    account.pass(2);
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    answered(&account, Mode::Enforce, &outcome);
+    account.pass(1);
+    answered(&account, Mode::Enforce, &News::Person(looks_at_it));
+    account.pass(60);
+    run(&account, Mode::Enforce);
+    assert_eq!(resolution(&account), Some(Resolution::Remediated), "{}", story(&account));
+}
+
+#[test]
+fn an_ops_item_that_mend_set_after_the_persons_word_is_brought_in_step_with_it() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    let first = ended(&account, Outcome::Failed("no".into()), 105);
+    account.pass(10);
+    answered(&account, Mode::Enforce, &first);
+    account.pass(10);
+    let resolves = account.person_sets(OpsItemStatus::Resolved);
+    account.pass(1);
+    let second = ended(&account, Outcome::Failed("no".into()), 121);
+    answered(&account, Mode::Enforce, &second);
+    account.pass(1);
+    answered(&account, Mode::Enforce, &News::Person(resolves));
+    assert_eq!(resolution(&account), Some(Resolution::ByPerson));
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+}
+
+#[test]
+fn a_status_that_was_set_and_not_written_down_is_not_believed() {
+    let account = Account::new();
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged(None));
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.config_says("ssh", RESOURCE, CauseState::Violated, 90);
+    *account.kill.borrow_mut() = None;
+    account.pass(300);
+    // It has set the OpsItem in progress, and dies before it writes that down.
+    account.fail(11, Fault::CrashBefore);
+    assert!(reconcile(&account, Mode::Enforce).is_none());
+    assert_eq!(ops_item_status(&account), OpsItemStatus::InProgress);
+    account.pass(60);
+    let outcome = ended(&account, Outcome::Failed("no".into()), 450);
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged(None));
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(account.the_incident().state, State::Deferred);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+}
+
+#[test]
+fn a_person_who_resolves_while_an_attempt_runs_is_left_alone() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(10);
+    let resolves = account.person_sets(OpsItemStatus::Resolved);
+    answered(&account, Mode::Enforce, &News::Person(resolves));
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+    account.pass(60);
+    assert_eq!(run(&account, Mode::Enforce).people, 0);
+    let outcome = ended(&account, Outcome::Failed("no".into()), 150);
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(resolution(&account), Some(Resolution::ByPerson));
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn what_mend_edited_since_does_not_hide_what_a_person_did() {
+    // Resolved, its event lost; a violation that was seen later stands.
+    let account = Account::new();
+    answered(&account, Mode::Observe, &violated("ssh", 90));
+    account.pass(20);
+    account.person_sets(OpsItemStatus::Resolved);
+    account.pass(20);
+    answered(&account, Mode::Observe, &violated("ssh-copy", 139));
+    account.config_says("ssh-copy", RESOURCE, CauseState::Violated, 139);
+    for _ in 0..3 {
+        account.pass(300);
+        run(&account, Mode::Observe);
+    }
+    assert!(resolution(&account).is_none(), "{}", story(&account));
+    assert!(!story(&account).contains("mend-dev-config-compliance"), "{}", story(&account));
+
+    // Resolved and reopened, and only the first was heard.
+    let account = Account::new();
+    answered(&account, Mode::Observe, &violated("ssh", 90));
+    account.pass(10);
+    let resolves = account.person_sets(OpsItemStatus::Resolved);
+    account.pass(5);
+    account.person_sets(OpsItemStatus::Open);
+    account.pass(5);
+    answered(&account, Mode::Observe, &News::Person(resolves));
+    account.pass(300);
+    run(&account, Mode::Observe);
+    assert_eq!(account.the_incident().state, State::Reopened);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+}
+
+#[test]
+fn what_a_person_has_reopened_is_theirs_while_the_rule_only_goes_on_complaining() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(10);
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    answered(&account, Mode::Enforce, &outcome);
+    account.pass(10);
+    let mine = account.person_sets(OpsItemStatus::InProgress);
+    answered(&account, Mode::Enforce, &News::Person(mine));
+    account.pass(300);
+    account.config_says("ssh", RESOURCE, CauseState::Violated, 400);
+    run(&account, Mode::Enforce);
+    assert_eq!(account.executions.borrow().len(), 1, "{}", story(&account));
+    answered(&account, Mode::Enforce, &violated("ssh", 410));
+    assert_eq!(account.executions.borrow().len(), 2, "an event is news");
+}
+
+#[test]
+fn a_cause_that_changed_its_mind_after_a_persons_word_is_heard_without_an_event() {
+    let account = Account::new();
+    answered(&account, Mode::Observe, &violated("ssh", 90));
+    account.pass(10);
+    let resolves = account.person_sets(OpsItemStatus::Resolved);
+    answered(&account, Mode::Observe, &News::Person(resolves));
+    answered(&account, Mode::Observe, &clear("ssh", 200));
+    account.pass(300);
+    account.config_says("ssh", RESOURCE, CauseState::Violated, 300);
+    assert_eq!(run(&account, Mode::Observe).opened, 1);
+    assert_eq!(account.the_incident().id.generation.number(), 2);
+}
+
+#[test]
 fn one_run_at_a_time() {
     let account = Account::new();
     account.interrupt(1, |account| {
@@ -335,7 +483,7 @@ fn a_run_that_died_is_followed_by_another() {
 }
 
 #[test]
-fn when_the_time_is_over_the_next_run_goes_on_where_this_one_stopped() {
+fn when_the_time_is_over_the_next_run_goes_on() {
     for call in 1..12 {
         let account = Account::new();
         for number in 1..=3 {
@@ -345,11 +493,10 @@ fn when_the_time_is_over_the_next_run_goes_on_where_this_one_stopped() {
         account.mode.set(Some(ModeSwitch::Set(Mode::Enforce)));
         account.pass(300);
         account.interrupt(call, |account| account.pass(45));
-        let first = reconcile(&account, Mode::Observe).unwrap().unwrap();
-        let mut resumed = first.resumed;
+        let mut resumed = any_run(&account, Mode::Observe).resumed;
         for _ in 0..3 {
             account.pass(300);
-            resumed += reconcile(&account, Mode::Observe).unwrap().unwrap().resumed;
+            resumed += any_run(&account, Mode::Observe).resumed;
         }
         assert_eq!(resumed, 3, "call {call}");
         assert_eq!(account.executions.borrow().len(), 3, "call {call}");
@@ -357,18 +504,119 @@ fn when_the_time_is_over_the_next_run_goes_on_where_this_one_stopped() {
 }
 
 #[test]
+fn whatever_is_slow_in_every_run_keeps_nothing_else_from_being_looked_at() {
+    // The so-manieth call of each run takes nearly all of its time.
+    for slow in 0..9 {
+        let account = Account::new();
+        answered(&account, Mode::Observe, &violated("ssh", 90));
+        account.config_says("ssh", RESOURCE, CauseState::Violated, 90);
+        account.config_says("ssh", "sg-0ther", CauseState::Violated, 90);
+        account.mode.set(Some(ModeSwitch::Set(Mode::Enforce)));
+        account.pass(60);
+        for _ in 0..10 {
+            account.pass(300);
+            account.interrupt(slow, |account| account.pass(30));
+            assert!(any_run(&account, Mode::Observe).failures.is_empty(), "call {slow}");
+        }
+        assert_eq!(account.executions.borrow().len(), 2, "call {slow}: both problems were answered");
+    }
+}
+
+#[test]
+fn a_run_counts_what_is_open_only_if_it_went_through_all_of_it() {
+    let account = Account::new();
+    for number in 1..=3 {
+        account.config_says("ssh", &format!("sg-{number}"), CauseState::Violated, 10);
+    }
+    run(&account, Mode::Observe);
+    account.pass(300);
+    // At the second page.
+    account.interrupt(4, |account| account.pass(30));
+    let stopped = any_run(&account, Mode::Observe);
+    assert_eq!((stopped.complete, stopped.open), (false, None));
+    account.pass(300);
+    let rest = any_run(&account, Mode::Observe);
+    assert_eq!((rest.complete, rest.open), (false, None), "it began in the middle");
+    account.pass(300);
+    assert_eq!(run(&account, Mode::Observe).open, Some(3));
+    account.refused.set(Some(Call::OpenRows));
+    let failed = any_run(&account, Mode::Observe);
+    assert_eq!((failed.complete, failed.open), (false, None));
+}
+
+#[test]
 fn what_cannot_be_looked_at_is_said_and_the_rest_goes_on() {
-    for refused in [Call::OpenRows, Call::ChangedSince, Call::Rules, Call::Execution] {
+    for refused in [Call::OpenRows, Call::ChangedSince, Call::Rules, Call::Complaints, Call::Execution] {
         let account = Account::new();
         answered(&account, Mode::Enforce, &violated("ssh", 90));
         account.config_says("ssh", "sg-0ther", CauseState::Violated, 90);
         account.pass(180);
         account.refused.set(Some(refused));
-        let done = reconcile(&account, Mode::Enforce).unwrap().unwrap();
-        assert!(!done.failures.is_empty(), "{refused:?}");
-        let opened = usize::from(!matches!(refused, Call::Rules | Call::OpenRows));
+        let done = any_run(&account, Mode::Enforce);
+        assert!(!done.complete && !done.failures.is_empty(), "{refused:?}");
+        let opened = usize::from(matches!(refused, Call::ChangedSince | Call::Execution));
         assert_eq!(done.opened, opened, "{refused:?}");
     }
+}
+
+#[test]
+fn one_row_that_cannot_be_read_keeps_nothing_else_from_being_heard() {
+    let account = Account::new();
+    account.config_says("ssh", "sg-1", CauseState::Violated, 90);
+    account.config_says("ssh", "sg-2", CauseState::Violated, 90);
+    // After BeginRun, OpenRows, ChangedSince, OpenRows, Rules and Complaints.
+    account.fail(6, Fault::Refused);
+    let done = any_run(&account, Mode::Observe);
+    assert_eq!((done.opened, done.failures.len()), (1, 1), "{:?}", account.calls.borrow());
+}
+
+#[test]
+fn an_attempt_whose_route_is_gone_comes_to_its_end_and_frees_the_resource() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(60);
+    account.end_unheard("Success", "Remediated");
+    account.pass(300);
+    let done = reconcile_without_routes(&account, Mode::Enforce).expect("no crash").expect("a run");
+    assert_eq!(done.outcomes, 1);
+    assert_eq!(resolution(&account), Some(Resolution::Remediated));
+    assert!(account.holds.borrow().is_empty());
+}
+
+#[test]
+fn what_waited_until_nothing_complained_is_not_started() {
+    let person = |account: &Account| News::Person(account.person_sets(OpsItemStatus::Resolved));
+    let rule = |_: &Account| clear("ssh", 150);
+    for (word, how) in [(&person as &dyn Fn(&Account) -> News, Resolution::ByPerson), (&rule, Resolution::Cleared)]
+    {
+        let account = Account::new();
+        account.fail(5, Fault::Throttled);
+        deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+        account.pass(60);
+        let word = word(&account);
+        answered(&account, Mode::Enforce, &word);
+        account.pass(300);
+        run(&account, Mode::Enforce);
+        assert!(account.executions.borrow().is_empty(), "{}", story(&account));
+        assert_eq!(resolution(&account), Some(how));
+        assert_consistent(&account);
+    }
+}
+
+#[test]
+fn what_was_started_though_its_answer_was_lost_is_found_before_it_is_given_up() {
+    let account = Account::new();
+    account.fail(5, Fault::AnswerLost);
+    deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    account.pass(60);
+    answered(&account, Mode::Enforce, &clear("ssh", 150));
+    account.pass(300);
+    run(&account, Mode::Enforce);
+    assert!(account.the_incident().running().is_some_and(|attempt| attempt.execution.is_some()));
+    account.end_unheard("Success", "AlreadyCompliant");
+    account.pass(300);
+    run(&account, Mode::Enforce);
+    assert_eq!(resolution(&account), Some(Resolution::AlreadyCompliant));
 }
 
 #[test]
