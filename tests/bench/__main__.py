@@ -15,14 +15,16 @@ from demo.console import Console
 from localcloud.deploy import DeployError
 
 from .answering import Answers, answer_all, answer_first
-from .deployed import EMPTY, ROOT, Unexpected, deployed
+from .deployed import EMPTY, ROOT, Unexpected, Used, deployed
 from .figures import Figure, table, verdict
 from .healing import Repairs, Steps, repair_all, step_through
 from .process import Cores
+from .reconciling import reconcile_idly
 from .sizes import binary_size, package_size
 from .start_up import DidNotStart, Starts, start_all
 
-FUNCTIONS = ("config-compliance", "automation-outcome")
+ANSWERING, CONCLUDING = "config-compliance", "automation-outcome"
+FUNCTIONS = (ANSWERING, CONCLUDING, "ops-item-update", "reconcile")
 NOTHING = "an empty function"
 OFTEN = 100
 """Runs of what is quick."""
@@ -82,6 +84,8 @@ def _measure(console: Console, binaries: Path, runs: int, cores: Cores) -> list[
         often = max(runs, OFTEN)
         with console.doing(f"Starting each function and an empty one, in turns, {often} times"):
             starts = start_all([mend.start(name) for name in (EMPTY, *FUNCTIONS)], often, cores)
+        with console.doing(f"{runs} runs of reconcile that find nothing"):
+            idle = reconcile_idly(mend, runs)
         with console.doing(f"Events of each kind, in turns, {often} times each"):
             answers = answer_all(mend, often)
         with console.doing(f"The first event of {runs} processes"):
@@ -93,14 +97,13 @@ def _measure(console: Console, binaries: Path, runs: int, cores: Cores) -> list[
             steps = step_through(mend, runs)
         with console.doing(f"{runs} repairs, from the event to the end"):
             repairs = repair_all(mend, runs)
-    return _figures(binaries, starts, answers, steps, repairs)
+    return _figures(binaries, starts, idle, answers, steps, repairs)
 
 
 def _figures(
-    binaries: Path, starts: list[Starts], answers: Answers, steps: Steps, repairs: Repairs
+    binaries: Path, starts: list[Starts], idle: Used, answers: Answers, steps: Steps, repairs: Repairs
 ) -> list[Figure]:
     empty, *started = starts
-    answering, concluding = FUNCTIONS
 
     topic = "From exec to the first request for work"
     figures = [Figure(topic, NOTHING, tuple(empty.milliseconds), "ms")]
@@ -128,8 +131,8 @@ def _figures(
     figures += [
         Figure(topic, f"{name}, after {events}", (memory,), "MiB", MEMORY_MIB, baseline)
         for name, events, memory in (
-            (answering, f"{3 * len(answers.observed.calls)} events", answers.peak_memory),
-            (concluding, f"{len(steps.concluding.calls)} outcomes", steps.peak_memory),
+            (ANSWERING, f"{3 * len(answers.observed.calls)} events", answers.peak_memory),
+            (CONCLUDING, f"{len(steps.concluding.calls)} outcomes", steps.peak_memory),
         )
     ]
 
@@ -157,9 +160,12 @@ def _figures(
         Figure(topic, name, tuple(used.processor), "ms", PROCESSOR_MS, baseline) for name, used, _ in cases
     ]
     figures.append(Figure(topic, first, tuple(answers.first.processor), "ms", baseline=baseline))
+    nothing = "a run of reconcile that finds nothing"
+    figures.append(Figure(topic, nothing, tuple(idle.processor), "ms", baseline=baseline))
     topic = "AWS calls"
     figures += [Figure(topic, name, tuple(used.calls), "", calls) for name, used, calls in cases]
     figures.append(Figure(topic, first, tuple(answers.first.calls)))
+    figures.append(Figure(topic, nothing, tuple(idle.calls)))
 
     topic = "From the event to the repair, in the local cloud"
     figures += [

@@ -103,7 +103,11 @@ impl<C: Clock> Automation for Aws<C> {
         }))
     }
 
-    async fn find(&self, incident: &IncidentId, attempt: &Attempt) -> Result<Option<ExecutionId>, CallError> {
+    async fn find_execution(
+        &self,
+        incident: &IncidentId,
+        attempt: &Attempt,
+    ) -> Result<Option<ExecutionId>, CallError> {
         let runbook = &attempt.plan.runbook;
         let attempted =
             || format!("find the execution of {runbook} for incident {incident}, attempt {}", attempt.number);

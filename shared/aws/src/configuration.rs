@@ -86,13 +86,13 @@ fn is_gone(error: &GetComplianceDetailsByConfigRuleError) -> bool {
     error.is_no_such_config_rule_exception()
 }
 
-/// An evaluation that says something about a resource.
+/// An evaluation of a resource.
 fn evaluation(result: EvaluationResult) -> Option<Evaluation> {
     let state = match result.compliance_type?.as_str() {
-        "NON_COMPLIANT" => CauseState::Violated,
-        "COMPLIANT" | "NOT_APPLICABLE" => CauseState::Clear,
+        "NON_COMPLIANT" => Some(CauseState::Violated),
+        "COMPLIANT" | "NOT_APPLICABLE" => Some(CauseState::Clear),
         // Insufficient data, and what Config may say one day.
-        _ => return None,
+        _ => None,
     };
     let identifier = result.evaluation_result_identifier?;
     let at = Timestamp::from_milliseconds(identifier.ordering_timestamp?.to_millis().ok()?);

@@ -1,9 +1,11 @@
 //! Events on Mend's own bus.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use mend_core::incident::Change;
 use mend_core::report::MendEvent;
 use mend_responder::CallError;
 use mend_responder::world::EventBus;
+use metrics::counter;
 use thiserror::Error;
 
 use crate::Aws;
@@ -35,7 +37,13 @@ impl<C> EventBus for Aws<C> {
             .await
             .map_err(|error| failure(attempted(), REMEDY, error))?;
         match answer.entries().iter().find_map(|entry| entry.error_code()) {
-            None => Ok(()),
+            None => {
+                if event.change == Change::Escalated {
+                    // Counted where it is told, so that no failure around it hides it from the alarm.
+                    counter!("Escalations").increment(1);
+                }
+                Ok(())
+            }
             Some(code) if passes(code) => {
                 Err(CallError::retryable(attempted(), Refused { code: code.to_owned() }))
             }

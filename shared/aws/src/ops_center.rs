@@ -17,6 +17,7 @@ use mend_core::report::{OperationalValue, OpsItemContent, OpsItemStatus};
 use mend_core::time::Timestamp;
 use mend_responder::CallError;
 use mend_responder::world::{OpsCenter, OpsItemSeen};
+use serde_json::json;
 use thiserror::Error;
 
 use crate::Aws;
@@ -25,6 +26,8 @@ use crate::failure::failure;
 /// The dedup string decides at creation which OpsItem it is, and cannot be changed afterwards.
 const DEDUP: &str = "/aws/dedup";
 
+/// The operational data that name the incident.
+const INCIDENT: &str = "mend/incident";
 /// The source of all of Mend's OpsItems.
 const SOURCE: &str = "Mend";
 
@@ -104,22 +107,33 @@ impl<C> OpsCenter for Aws<C> {
         }
     }
 
+    async fn find(&self, incident: &IncidentId) -> Result<Option<OpsItemId>, CallError> {
+        let attempted = || format!("look for the OpsItem of incident {incident}");
+        let data = json!({"key": INCIDENT, "value": incident.to_string()}).to_string();
+        let filter = filter(OpsItemFilterKey::OperationalData, OpsItemFilterOperator::Equal, data, attempted)?;
+        let request = self.clients.ssm.describe_ops_items().ops_item_filters(filter);
+        let answer = request.send().await.map_err(|error| failure(attempted(), REMEDY, error))?;
+        let mut ids = answer.ops_item_summaries().iter().filter_map(|summary| summary.ops_item_id());
+        Ok(ids.find_map(|id| OpsItemId::new(id).ok()))
+    }
+
     async fn changed_since(&self, since: Timestamp) -> Result<Vec<OpsItemSeen>, CallError> {
         let attempted = || format!("list the OpsItems that have changed since {since}");
-        let filter = |key, operator, value: String| {
-            OpsItemFilter::builder().key(key).operator(operator).values(value).build()
-        };
-        let filters = [
-            filter(OpsItemFilterKey::Source, OpsItemFilterOperator::Equal, SOURCE.to_owned()),
-            filter(OpsItemFilterKey::LastModifiedTime, OpsItemFilterOperator::GreaterThan, since.to_string()),
-        ];
+        let later = (OpsItemFilterKey::LastModifiedTime, OpsItemFilterOperator::GreaterThan);
         let mut seen = Vec::new();
-        let mut request = self.clients.ssm.describe_ops_items();
-        for filter in filters {
-            request =
-                request.ops_item_filters(filter.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?);
-        }
-        let mut pages = request.into_paginator().send();
+        let mut pages = self
+            .clients
+            .ssm
+            .describe_ops_items()
+            .ops_item_filters(filter(
+                OpsItemFilterKey::Source,
+                OpsItemFilterOperator::Equal,
+                SOURCE.to_owned(),
+                attempted,
+            )?)
+            .ops_item_filters(filter(later.0, later.1, since.to_string(), attempted)?)
+            .into_paginator()
+            .send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failure(attempted(), REMEDY, error))?;
             seen.extend(page.ops_item_summaries().iter().filter_map(|summary| {
@@ -151,11 +165,21 @@ impl<C> Aws<C> {
     }
 }
 
-fn incident(data: Option<&HashMap<String, OpsItemDataValue>>) -> Option<IncidentId> {
-    data?.get("mend/incident")?.value()?.parse().ok()
+fn filter(
+    key: OpsItemFilterKey,
+    operator: OpsItemFilterOperator,
+    value: String,
+    attempted: impl Fn() -> String,
+) -> Result<OpsItemFilter, CallError> {
+    let filter = OpsItemFilter::builder().key(key).operator(operator).values(value).build();
+    filter.map_err(|error| CallError::lasting(attempted(), REMEDY, error))
 }
 
-/// One of Mend's OpsItems, if it is one.
+fn incident(data: Option<&HashMap<String, OpsItemDataValue>>) -> Option<IncidentId> {
+    data?.get(INCIDENT)?.value()?.parse().ok()
+}
+
+/// One of Mend's OpsItems, if it is one, and has a status that people give.
 fn seen_as(
     id: Option<&str>,
     data: Option<&HashMap<String, OpsItemDataValue>>,
@@ -163,10 +187,15 @@ fn seen_as(
     by: Option<&str>,
     at: Option<&DateTime>,
 ) -> Option<OpsItemSeen> {
+    let is_resolved = match status?.as_str() {
+        "Resolved" => true,
+        "Open" | "InProgress" => false,
+        _ => return None,
+    };
     Some(OpsItemSeen {
         id: OpsItemId::new(id?).ok()?,
         incident: incident(data)?,
-        is_resolved: *status? == SdkStatus::Resolved,
+        is_resolved,
         by: by.and_then(|by| PrincipalArn::new(by).ok()),
         changed_at: Timestamp::from_milliseconds(at?.to_millis().ok()?),
     })

@@ -253,7 +253,7 @@ pub struct LastRun {
 
 /// `OpsCenter`.
 pub trait OpsCenter {
-    /// Creates the OpsItem, or finds the one that has the same dedup string.
+    /// Creates the OpsItem, or finds the one that has the same dedup string and is not resolved.
     fn create(&self, content: &OpsItemContent) -> impl Future<Output = Result<OpsItemId, CallError>>;
 
     /// Makes the OpsItem say what `content` says, and sets its status if that is wanted. `false`: there is no
@@ -264,6 +264,9 @@ pub trait OpsCenter {
         content: &OpsItemContent,
         sets_status: bool,
     ) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// The OpsItem of an incident, whatever its status.
+    fn find(&self, incident: &IncidentId) -> impl Future<Output = Result<Option<OpsItemId>, CallError>>;
 
     /// Mend's OpsItems that have changed since then.
     fn changed_since(&self, since: Timestamp) -> impl Future<Output = Result<Vec<OpsItemSeen>, CallError>>;
@@ -309,7 +312,7 @@ pub trait Automation {
     fn execution(&self, id: &ExecutionId) -> impl Future<Output = Result<Option<Execution>, CallError>>;
 
     /// Finds the execution that was started for an attempt, by its tags and parameters.
-    fn find(
+    fn find_execution(
         &self,
         incident: &IncidentId,
         attempt: &Attempt,

@@ -373,6 +373,24 @@ fn an_execution_by_hand_neither_closes_nor_silences_the_attempt() {
 }
 
 #[test]
+fn an_ops_item_that_was_resolved_and_not_written_down_is_not_made_again() {
+    let account = Account::new();
+    // It dies with the OpsItem created and the runbook started, before it writes that down.
+    account.fail(9, Fault::CrashBefore);
+    assert!(deliver(&account, Mode::Enforce, &violated("ssh", 90)).is_none());
+    account.pass(60);
+    let outcome = ended(&account, Outcome::Remediated, 105);
+    // And so does who resolves it. OpsCenter's dedup string holds only until then.
+    let before = account.calls.borrow().len();
+    account.fail(5, Fault::CrashBefore);
+    assert!(deliver(&account, Mode::Enforce, &outcome).is_none(), "{:?}", account.calls_since(before));
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+    account.pass(60);
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
+}
+
+#[test]
 fn an_ops_item_that_somebody_deleted_is_made_anew() {
     let account = Account::new();
     answered(&account, Mode::Enforce, &violated("ssh", 90));

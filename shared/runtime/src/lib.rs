@@ -121,9 +121,12 @@ where
             now,
         };
         let correlation_id = event.payload.get("id").and_then(Value::as_str).map(str::to_owned);
-        let answer = handle(event.payload, hands).await?;
-        answer.tell(correlation_id.as_deref());
+        let answer = handle(event.payload, hands).await;
+        if let Ok(answer) = &answer {
+            answer.tell(correlation_id.as_deref());
+        }
         tell::flush(metrics);
+        let answer = answer?;
         Ok::<_, HandlerError>(answer)
     };
     // On the heap: the handler's future is large, and there is one of it.

@@ -39,32 +39,29 @@ impl Tell for Answer {
         } else {
             line!(info);
         }
-        if self.escalated() {
-            counter!(ESCALATIONS).increment(1);
-        }
     }
 }
 
 impl Tell for Reconciled {
-    /// The heart beats only for a run that could look at everything: its silence is an alarm.
+    /// The heart beats for a run that met nothing that it could not look at: its silence is an alarm.
     fn tell(&self, correlation_id: Option<&str>) {
+        for answer in &self.answers {
+            answer.tell(correlation_id);
+        }
         let sentence = sentence_of_run(self);
         if self.failures.is_empty() {
             info!(correlation_id, "{sentence}");
         } else {
             error!(correlation_id, "{sentence}");
         }
-        counter!(ESCALATIONS).increment(u64::try_from(self.escalated).unwrap_or(u64::MAX));
         if !self.elsewhere && self.failures.is_empty() {
             counter!("Heartbeat").increment(1);
         }
-        if self.complete {
-            gauge!("OpenIncidents").set(f64::from(u32::try_from(self.open).unwrap_or(u32::MAX)));
+        if let Some(open) = self.open {
+            gauge!("OpenIncidents").set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
         }
     }
 }
-
-const ESCALATIONS: &str = "Escalations";
 
 /// Where the metrics of this function go.
 pub(crate) fn metrics(environment: Environment) -> Result<&'static Collector, metrics_cloudwatch_embedded::Error> {

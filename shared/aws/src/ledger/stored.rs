@@ -9,7 +9,7 @@ use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterNa
 use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId, InvalidIdentity};
 use mend_core::incident::{
     Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome,
-    PersonsWord, Plan, Resolution, State,
+    PersonsWord, Plan, Resolution, Shown, State,
 };
 use mend_core::mode::NotOneOf;
 use mend_core::policy::{Problem, RouteName};
@@ -18,7 +18,7 @@ use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::text::InvalidText;
 use mend_core::time::{InvalidTime, Timestamp};
-use mend_responder::world::{LastRun, Lease, News, Position, Row, ToldAt};
+use mend_responder::world::{LastRun, Lease, News, Row, ToldAt};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -113,34 +113,20 @@ fn told_at(stored: &str) -> Result<ToldAt, NotUnderstood> {
 }
 
 /// What a run of `reconcile` leaves to the next.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct StoredRun {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    people_heard_at: Option<i64>,
-    #[serde(default)]
-    position: StoredPosition,
-}
-
 #[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum StoredPosition {
-    #[default]
-    Start,
-    Incidents(String),
-    People,
-    Rules(String),
+#[serde(default)]
+pub(super) struct StoredRun {
+    incident: Option<String>,
+    people_heard_at: Option<i64>,
+    rule: Option<String>,
 }
 
 impl From<&LastRun> for StoredRun {
     fn from(run: &LastRun) -> Self {
         Self {
+            incident: run.incident.as_ref().map(ToString::to_string),
             people_heard_at: run.people_heard_at.map(Timestamp::milliseconds),
-            position: match &run.position {
-                Position::Start => StoredPosition::Start,
-                Position::Incidents(fingerprint) => StoredPosition::Incidents(fingerprint.to_string()),
-                Position::People => StoredPosition::People,
-                Position::Rules(rule) => StoredPosition::Rules(rule.to_string()),
-            },
+            rule: run.rule.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -150,13 +136,9 @@ impl TryFrom<StoredRun> for LastRun {
 
     fn try_from(stored: StoredRun) -> Result<Self, NotUnderstood> {
         Ok(Self {
+            incident: stored.incident.map(Fingerprint::new).transpose()?,
             people_heard_at: stored.people_heard_at.map(Timestamp::from_milliseconds),
-            position: match stored.position {
-                StoredPosition::Start => Position::Start,
-                StoredPosition::Incidents(fingerprint) => Position::Incidents(Fingerprint::new(fingerprint)?),
-                StoredPosition::People => Position::People,
-                StoredPosition::Rules(rule) => Position::Rules(ConfigRuleName::new(rule)?),
-            },
+            rule: stored.rule.map(ConfigRuleName::new).transpose()?,
         })
     }
 }
@@ -584,6 +566,12 @@ impl TryFrom<StoredState> for State {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct StoredShown {
+    status: StoredOpsItemStatus,
+    at: i64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum StoredOpsItemStatus {
     Open,
@@ -640,7 +628,7 @@ pub(super) struct StoredIncident {
     people_know: bool,
     outbox: Vec<String>,
     ops_item: Option<String>,
-    ops_item_status: Option<StoredOpsItemStatus>,
+    ops_item_shows: Option<StoredShown>,
     notes: Vec<StoredNote>,
 }
 
@@ -666,7 +654,9 @@ impl From<&Incident> for StoredIncident {
             people_know: incident.people_know,
             outbox: incident.outbox.iter().copied().map(effect_word).collect(),
             ops_item: incident.ops_item.as_ref().map(ToString::to_string),
-            ops_item_status: incident.ops_item_status.map(StoredOpsItemStatus::from),
+            ops_item_shows: incident
+                .ops_item_shows
+                .map(|shown| StoredShown { status: shown.status.into(), at: shown.at.milliseconds() }),
             notes: notes.map(|note| StoredNote { at: note.at.milliseconds(), text: note.text.clone() }).collect(),
         }
     }
@@ -700,7 +690,9 @@ impl TryFrom<StoredIncident> for Incident {
             people_know: stored.people_know,
             outbox: stored.outbox.iter().map(|word| effect(word)).collect::<Result<_, _>>()?,
             ops_item: stored.ops_item.map(OpsItemId::new).transpose()?,
-            ops_item_status: stored.ops_item_status.map(OpsItemStatus::from),
+            ops_item_shows: stored
+                .ops_item_shows
+                .map(|shown| Shown { status: shown.status.into(), at: Timestamp::from_milliseconds(shown.at) }),
             notes: notes.map(|note| Note { at: Timestamp::from_milliseconds(note.at), text: note.text }).collect(),
         })
     }

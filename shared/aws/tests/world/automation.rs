@@ -238,7 +238,7 @@ async fn finds_the_execution_of_an_attempt_among_those_that_carry_mends_tag() {
         Answer::json(&json!({"AutomationExecution": {"Parameters": parameters}}))
     };
     let wire = Wire::answering([listed.clone(), says("1"), says("2")]);
-    assert_eq!(wire.world().find(&incident_id(), &waiting()).await.unwrap(), Some(ID));
+    assert_eq!(wire.world().find_execution(&incident_id(), &waiting()).await.unwrap(), Some(ID));
     let list = call(
         "DescribeAutomationExecutions",
         json!({"Filters": [
@@ -251,7 +251,7 @@ async fn finds_the_execution_of_an_attempt_among_those_that_carry_mends_tag() {
     assert_eq!(wire.calls(), [list, get(other), get(EXECUTION)]);
 
     let wire = Wire::answering([listed, says("1"), says("3")]);
-    assert_eq!(wire.world().find(&incident_id(), &waiting()).await.unwrap(), None);
+    assert_eq!(wire.world().find_execution(&incident_id(), &waiting()).await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,5 +260,5 @@ async fn failures_are_told_apart() {
     describing().fails_well(async |world| world.version(&runbook()).await).await;
     starting().fails_well(async |world| world.start(&start_of(&plan, &incident)).await).await;
     reading().fails_well(async |world| world.execution(&ID).await).await;
-    finding().fails_well(async |world| world.find(&incident_id(), &waiting()).await).await;
+    finding().fails_well(async |world| world.find_execution(&incident_id(), &waiting()).await).await;
 }

@@ -32,7 +32,7 @@ fn result(compliance: &str) -> Value {
     })
 }
 
-fn evaluation(state: CauseState) -> Evaluation {
+fn evaluation(state: Option<CauseState>) -> Evaluation {
     Evaluation {
         rule: rule(),
         kind: ResourceType::from_static("AWS::EC2::SecurityGroup"),
@@ -72,7 +72,7 @@ async fn asks_what_a_rule_finds_a_page_at_a_time() {
     ]);
     let world = wire.world();
     let first = world.complaints(&rule(), None).await.unwrap();
-    assert_eq!(first.evaluations, [evaluation(CauseState::Violated)]);
+    assert_eq!(first.evaluations, [evaluation(Some(CauseState::Violated))]);
     let second = world.complaints(&rule(), first.next).await.unwrap();
     assert!(second.evaluations.is_empty() && second.next.is_none());
     let asked = json!({"ConfigRuleName": "restricted-ssh", "ComplianceTypes": ["NON_COMPLIANT"], "Limit": 100});
@@ -99,7 +99,8 @@ async fn asks_what_the_rules_say_about_a_resource() {
         answer(&["NOT_APPLICABLE", "NON_COMPLIANT", "SOMETHING_NEW"], json!("")),
     ]);
     let said = wire.world().evaluations(&resource()).await.unwrap();
-    let expected = [CauseState::Clear, CauseState::Clear, CauseState::Violated].map(evaluation);
+    let expected =
+        [Some(CauseState::Clear), None, Some(CauseState::Clear), Some(CauseState::Violated), None].map(evaluation);
     assert_eq!(said, expected);
     let asked = json!({"ResourceType": "AWS::EC2::SecurityGroup", "ResourceId": "sg-0badcafe0badcafe1"});
     assert_eq!(wire.calls()[0], call("GetComplianceDetailsByResource", asked));

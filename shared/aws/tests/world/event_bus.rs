@@ -1,3 +1,4 @@
+use mend_core::incident::Change;
 use mend_core::report::MendEvent;
 use mend_responder::world::EventBus;
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use crate::wire::{Answer, Wire, call};
 
 fn event() -> MendEvent {
     MendEvent {
+        change: Change::Resolved,
         detail_type: "Mend Incident Resolved".to_owned(),
         resources: vec!["arn:aws:ec2:eu-central-1:123456789012:security-group/sg-1".to_owned()],
         detail: json!({"incident": "i-1", "attempt": 2}),

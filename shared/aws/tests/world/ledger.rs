@@ -3,7 +3,7 @@ use std::time::Duration;
 use mend_core::identity::IncidentId;
 use mend_core::incident::{Resolution, State};
 use mend_core::signal::ConfigRuleName;
-use mend_responder::world::{Claim, Hold, LastRun, Ledger, News, Position, Row, Write, Written};
+use mend_responder::world::{Claim, Hold, LastRun, Ledger, News, Row, Write, Written};
 use serde_json::{Value, json};
 
 use crate::failures::Operation;
@@ -100,7 +100,7 @@ fn stored_incident() -> Value {
         "people_know": true,
         "outbox": ["ops-item", "runbook", "notification/Responding/2"],
         "ops_item": "oi-0123456789ab",
-        "ops_item_status": "open",
+        "ops_item_shows": {"status": "open", "at": 1_772_600_718_890_i64},
         "notes": [{"at": 1_772_600_717_890_i64, "text": "Responding: restricted-ssh reports a violation"}],
     })
 }
@@ -470,13 +470,17 @@ async fn a_run_begins_where_the_last_one_stopped_unless_another_is_under_way() {
         "lease_holder": "request-1/7",
         "lease_until": 1_772_600_802_890_i64,
         "people_heard_at": 1_772_600_707_890_i64,
-        "position": {"rules": "restricted-ssh"},
+        "incident": FINGERPRINT.as_str(),
+        "rule": "restricted-ssh",
     });
     let first = json!({"pk": "reconcile", "sk": "run"});
     let wire = Wire::answering([attributes(&left), attributes(&first), condition_failed(None)]);
     let world = wire.world();
-    let rules = Position::Rules(ConfigRuleName::from_static("restricted-ssh"));
-    let expected = LastRun { people_heard_at: Some(seconds_ago(60)), position: rules };
+    let expected = LastRun {
+        incident: Some(FINGERPRINT.clone()),
+        people_heard_at: Some(seconds_ago(60)),
+        rule: Some(ConfigRuleName::from_static("restricted-ssh")),
+    };
     assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), Some(expected));
     assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), Some(LastRun::default()));
     assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), None);
@@ -503,7 +507,7 @@ async fn a_run_begins_where_the_last_one_stopped_unless_another_is_under_way() {
 async fn a_run_ends_with_what_it_leaves_unless_another_has_begun() {
     let wire = Wire::answering([Answer::json(&json!({})), condition_failed(None)]);
     let world = wire.world();
-    let left = LastRun { people_heard_at: Some(seconds_ago(60)), position: Position::People };
+    let left = LastRun { people_heard_at: Some(seconds_ago(60)), ..LastRun::default() };
     world.end_run("request-1/7", &left).await.unwrap();
     world.end_run("request-1/7", &left).await.unwrap();
     let end = call(
@@ -512,13 +516,16 @@ async fn a_run_ends_with_what_it_leaves_unless_another_has_begun() {
             "TableName": "mend-dev-ledger",
             "Key": run_key(),
             "UpdateExpression":
-                "SET #people_heard_at = :people_heard_at, #position = :position REMOVE lease_holder, lease_until",
+                "SET #incident = :incident, #people_heard_at = :people_heard_at, #rule = :rule \
+                 REMOVE lease_holder, lease_until",
             "ConditionExpression": "lease_holder = :holder",
-            "ExpressionAttributeNames": {"#people_heard_at": "people_heard_at", "#position": "position"},
+            "ExpressionAttributeNames":
+                {"#incident": "incident", "#people_heard_at": "people_heard_at", "#rule": "rule"},
             "ExpressionAttributeValues": item(&json!({
                 ":holder": "request-1/7",
+                ":incident": null,
                 ":people_heard_at": 1_772_600_707_890_i64,
-                ":position": "people",
+                ":rule": null,
             })),
         }),
     );

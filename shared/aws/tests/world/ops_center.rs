@@ -187,6 +187,8 @@ async fn lists_what_has_changed_page_by_page() {
         page(summary("Resolved", data_of_incident()), json!("2")),
         // Somebody else's, with the same source.
         page(summary("Open", json!({})), json!("3")),
+        // A status that people do not give to a problem.
+        page(summary("PendingApproval", data_of_incident()), json!("4")),
         page(summary("InProgress", data_of_incident()), Value::Null),
     ]);
     let seen = wire.world().changed_since(seconds_ago(60)).await.unwrap();
@@ -205,6 +207,18 @@ async fn lists_what_has_changed_page_by_page() {
     let calls = wire.calls();
     assert_eq!(calls[0], call("DescribeOpsItems", json!({"OpsItemFilters": filters})));
     assert_eq!(calls[2], call("DescribeOpsItems", json!({"OpsItemFilters": filters, "NextToken": "3"})));
+}
+
+#[tokio::test]
+async fn finds_the_ops_item_of_an_incident_whatever_its_status() {
+    let found = json!({"OpsItemSummaries": [{"OpsItemId": ID, "Status": "Resolved"}]});
+    let wire = Wire::answering([Answer::json(&found), Answer::json(&json!({"OpsItemSummaries": []}))]);
+    let world = wire.world();
+    assert_eq!(world.find(&incident_id()).await.unwrap(), Some(ID));
+    assert_eq!(world.find(&incident_id()).await.unwrap(), None);
+    let data = json!({"key": "mend/incident", "value": INCIDENT}).to_string();
+    let filter = json!({"Key": "OperationalData", "Operator": "Equal", "Values": [data]});
+    assert_eq!(wire.calls()[0], call("DescribeOpsItems", json!({"OpsItemFilters": [filter]})));
 }
 
 #[tokio::test]
@@ -233,6 +247,14 @@ async fn failures_are_told_apart() {
     creating().fails_well(async |world| world.create(&content(OpsItemStatus::Open)).await).await;
     updating().fails_well(async |world| world.update(&ID, &content(OpsItemStatus::Open), true).await).await;
     listing().fails_well(async |world| world.changed_since(seconds_ago(60)).await).await;
+    Operation {
+        attempted: "look for the OpsItem of incident 0123456789abcdef0123456789abcdef-1",
+        remedy: REMEDY,
+        success: done(),
+        failure: Answer::error,
+    }
+    .fails_well(async |world| world.find(&incident_id()).await)
+    .await;
     Operation {
         attempted: "read the OpsItem oi-0123456789ab",
         remedy: REMEDY,

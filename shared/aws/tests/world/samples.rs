@@ -8,7 +8,7 @@ use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterNa
 use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId};
 use mend_core::incident::{
     Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome, Plan,
-    State,
+    Shown, State,
 };
 use mend_core::policy::{Problem, RouteName, Severity};
 use mend_core::report::OpsItemStatus;
@@ -132,7 +132,7 @@ pub(crate) fn incident() -> Incident {
             Effect::Notification(Occasion { change: Change::Responding, number: 2 }),
         ],
         ops_item: Some(OpsItemId::from_static("oi-0123456789ab")),
-        ops_item_status: Some(OpsItemStatus::Open),
+        ops_item_shows: Some(Shown { status: OpsItemStatus::Open, at: seconds_ago(49) }),
         notes: vec![Note {
             at: seconds_ago(50),
             text: "Responding: restricted-ssh reports a violation".to_owned(),

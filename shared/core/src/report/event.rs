@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 use super::{Place, notification::details};
-use crate::incident::{Incident, Occasion};
+use crate::incident::{Change, Incident, Occasion};
 use crate::policy::Route;
 
 /// An event on Mend's bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MendEvent {
+    /// What it tells of.
+    pub change: Change,
     /// `Mend Incident <Change>`.
     pub detail_type: String,
     /// The ARN of the resource, where it is known.
@@ -25,6 +27,7 @@ impl MendEvent {
     #[must_use]
     pub fn of(incident: &Incident, occasion: Occasion, route: &Route, place: &Place) -> Self {
         Self {
+            change: occasion.change,
             detail_type: format!("Mend Incident {}", occasion.change),
             resources: place.arn(&incident.resource).into_iter().collect(),
             detail: details(incident, occasion, route, place),

@@ -129,7 +129,7 @@ impl<W: World> Run<'_, '_, W> {
     ) -> Result<Option<AttemptReport>, CallError> {
         let id = match &attempt.execution {
             Some(id) => id.clone(),
-            None => match self.responder.world.find(&incident.id, attempt).await? {
+            None => match self.responder.world.find_execution(&incident.id, attempt).await? {
                 Some(id) => id,
                 None => return Ok(None),
             },

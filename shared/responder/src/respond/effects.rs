@@ -3,7 +3,7 @@
 
 use mend_core::incident::{Effect, Incident, Shown};
 use mend_core::policy::Route;
-use mend_core::report::{MendEvent, Notification, OpsItemContent};
+use mend_core::report::{MendEvent, Notification, OpsItemContent, OpsItemStatus};
 use tracing::warn;
 
 use super::{RESERVE, Responder};
@@ -87,6 +87,10 @@ impl<W: World> Responder<'_, W> {
             Effect::OpsItem => {
                 let content = OpsItemContent::of(incident, route, place);
                 let sets_status = incident.ops_item_shows.is_none_or(|shown| shown.status != content.status);
+                if incident.ops_item.is_none() && content.status == OpsItemStatus::Resolved {
+                    // Who resolved it may have died before that was written down, and another would be created.
+                    incident.ops_item = self.world.find(&incident.id).await?;
+                }
                 let is_there = match &incident.ops_item {
                     Some(id) => self.world.update(id, &content, sets_status).await?,
                     None => false,

@@ -318,7 +318,7 @@ impl<'a, W: World> Responder<'a, W> {
         let now = self.world.now();
         let reasons = vec![Reason::NothingComplains, Reason::StartHeld(attempt.number)];
         if resumes && now.since(attempt.planned_at) > PATIENCE {
-            match known(self.world.find(&incident.id, attempt).await)? {
+            match known(self.world.find_execution(&incident.id, attempt).await)? {
                 Some(Some(execution)) => {
                     incident.started(Some(execution), now);
                     incident.done(Effect::Runbook);

@@ -66,9 +66,10 @@ pub(crate) enum Call {
     OpenRows,
     BeginRun,
     EndRun,
+    FindOpsItem,
     ChangedSince,
     Execution,
-    Find,
+    FindExecution,
     Rules,
     Complaints,
     Evaluations,
@@ -427,8 +428,15 @@ impl OpsCenter for Account {
             let dedup = format!("{:?}", content.operational_data.get("/aws/dedup"));
             let mut items = self.ops_items.borrow_mut();
             let number = items.len() + 1;
+            // The dedup string holds only among OpsItems that are not resolved.
+            let same = |key: &String, item: &OpsItemContent| {
+                key.starts_with(&dedup) && item.status != OpsItemStatus::Resolved
+            };
+            let key = items.iter().find(|(key, (_, item))| same(key, item)).map(|(key, _)| key.clone());
             let next = OpsItemId::new(format!("oi-{number:012x}")).unwrap();
-            let (id, stored) = items.entry(dedup).or_insert_with(|| (next, content.clone()));
+            let (id, stored) = items
+                .entry(key.unwrap_or_else(|| format!("{dedup}#{number}")))
+                .or_insert_with(|| (next, content.clone()));
             *stored = content.clone();
             self.mend_touches(id);
             Ok(id.clone())
@@ -451,6 +459,15 @@ impl OpsCenter for Account {
             *stored = OpsItemContent { status, ..content.clone() };
             self.mend_touches(id);
             Ok(true)
+        })
+        .await
+    }
+
+    async fn find(&self, incident: &IncidentId) -> Result<Option<OpsItemId>, CallError> {
+        self.call(Call::FindOpsItem, || {
+            let items = self.ops_items.borrow();
+            let found = items.values().find(|(_, content)| incident_of(content) == *incident);
+            Ok(found.map(|(id, _)| id.clone()))
         })
         .await
     }
@@ -536,8 +553,12 @@ impl Automation for Account {
         .await
     }
 
-    async fn find(&self, incident: &IncidentId, attempt: &Attempt) -> Result<Option<ExecutionId>, CallError> {
-        self.call(Call::Find, || {
+    async fn find_execution(
+        &self,
+        incident: &IncidentId,
+        attempt: &Attempt,
+    ) -> Result<Option<ExecutionId>, CallError> {
+        self.call(Call::FindExecution, || {
             let wanted = format!("{incident} {} ", attempt.number);
             let executions = self.executions.borrow();
             let found = executions.values().find(|(_, request)| request.starts_with(&wanted));

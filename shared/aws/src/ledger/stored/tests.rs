@@ -214,6 +214,15 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn shown()(
+        status in select(&[OpsItemStatus::Open, OpsItemStatus::InProgress, OpsItemStatus::Resolved][..]),
+        at in time(),
+    ) -> Shown {
+        Shown { status, at }
+    }
+}
+
+prop_compose! {
     fn note()(at in time(), text in words()) -> Note {
         Note { at, text }
     }
@@ -232,16 +241,13 @@ prop_compose! {
         occasions in any::<u32>(),
         people_know in any::<bool>(),
         outbox in vec(any_effect(), 0..6),
-        (ops_item, ops_item_status) in (
-            option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)),
-            option::of(select(&[OpsItemStatus::Open, OpsItemStatus::InProgress, OpsItemStatus::Resolved][..])),
-        ),
+        (ops_item, ops_item_shows) in (option::of(text("oi-[0-9a-f]{12}", OpsItemId::new)), option::of(shown())),
         notes in vec(note(), 0..4),
     ) -> Incident {
         Incident {
             id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, occasions,
             people_know,
-            outbox, ops_item, ops_item_status, notes,
+            outbox, ops_item, ops_item_shows, notes,
         }
     }
 }
@@ -272,15 +278,11 @@ proptest! {
 
     #[test]
     fn what_a_run_leaves_survives_its_storage(
+        incident in option::of(text("[0-9a-f]{32}", Fingerprint::new)),
         people_heard_at in option::of(time()),
-        position in prop_oneof![
-            Just(Position::Start),
-            text("[0-9a-f]{32}", Fingerprint::new).prop_map(Position::Incidents),
-            Just(Position::People),
-            text("[a-z-]{1,64}", ConfigRuleName::new).prop_map(Position::Rules),
-        ],
+        rule in option::of(text("[a-z-]{1,64}", ConfigRuleName::new)),
     ) {
-        let run = LastRun { people_heard_at, position };
+        let run = LastRun { incident, people_heard_at, rule };
         let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(StoredRun::from(&run)).unwrap();
         let stored: StoredRun = serde_dynamo::from_item(item).unwrap();
         prop_assert_eq!(LastRun::try_from(stored).unwrap(), run);
