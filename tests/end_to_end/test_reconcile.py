@@ -26,8 +26,11 @@ RULE = "mend-dev-restricted-ssh"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """The stack as it comes: in mode observe."""
+    """The stack as it comes, in mode observe; reconcile runs when a test wants it to."""
     with mend("observe") as stack:
+        schedule = client("scheduler").get_schedule(Name=stack.functions["reconcile"])
+        kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+        client("scheduler").update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
         yield stack
 
 
@@ -156,6 +159,21 @@ def test_what_a_throttle_left_waiting_is_started(account: Account):
     assert account.execution(group_id)["Parameters"]["Attempt"] == ["1"]
 
 
+def test_what_waited_until_a_person_closed_it_is_not_started(account: Account):
+    account.switch(MODE, "enforce")
+    group_id = account.open_group()
+    with faults.inject("throttle", "ssm", "StartAutomationExecution"):
+        account.put(compliance_change(group_id))
+        account.wait_until(lambda: account.dead_letters(), "three tries in vain")
+    set_status(account, group_id, "Resolved")
+    clock.forward(timedelta(minutes=3))
+    account.wait_until(lambda: account.journal("invocation", ok=True), "that the person is heard")
+    reconcile(account)
+    row = account.settled(group_id, "resolved")
+    assert row["incident"]["state"]["how"] == "by-person"
+    account.assert_untouched(group_id)
+
+
 def test_an_old_account_is_no_flood(account: Account):
     awslambda, name = client("lambda"), account.stack.functions["reconcile"]
     variables = awslambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -233,6 +251,8 @@ def test_a_person_is_heard_though_the_event_was_lost(account: Account):
     account.deliver(compliance_change(group_id))
     account.settled(group_id, "observed")
     with without_events(account, "ops-item-update"):
+        # Later than clocks may differ.
+        clock.forward(timedelta(seconds=10))
         set_status(account, group_id, "Resolved")
     assert reconcile(account)["people"] == 1
     row = account.settled(group_id, "resolved")

@@ -33,6 +33,7 @@ ACTIONS_OF_A_RESPONDER = {
     "ssm:StartAutomationExecution",
     "ssm:CreateOpsItem",
     "ssm:UpdateOpsItem",
+    "ssm:DescribeOpsItems",
     "ssm:AddTagsToResource",
     "iam:PassRole",
     "sns:Publish",
@@ -50,8 +51,6 @@ ACTIONS = {
         "config:GetComplianceDetailsByResource",
         "ssm:DescribeAutomationExecutions",
         "ssm:GetAutomationExecution",
-        "ssm:DescribeOpsItems",
-        "ssm:GetOpsItem",
     },
 }
 """What each function may do, and nothing else: none of it changes a customer's resource."""
