@@ -68,8 +68,8 @@ demo: functions ## play the loop: a security group is opened to the world and cl
 	@python -m demo --scene $(SCENE)
 
 .PHONY: local
-local: functions ## an AWS account on this machine, with the stack deployed; MEND_MODE=enforce sets the mode, PORT another port
-	@exec python -m localcloud --port $(PORT)
+local: functions ## an AWS account on this machine, with the stack deployed; MEND_MODE=enforce sets the mode, PORT another port, EMPTY=1 leaves the deployment to you
+	@exec python -m localcloud --port $(PORT) $(if $(EMPTY),--empty)
 
 .PHONY: package
 package: .venv/ready .venv-template/ready ## build for deployment; then sam deploy --config-env dev
