@@ -67,7 +67,7 @@ def test_a_clearance_while_the_attempt_runs_is_noted(account: Account, name: str
         **opened,
         "decision": "ignore",
         "reasons": [
-            "Config rule restricted-ssh reports that it is right again",
+            "Config rule restricted-ssh no longer reports a violation",
             "attempt 1 is running, and its outcome closes the incident",
         ],
     }
