@@ -208,7 +208,8 @@ def test_what_it_may_not_look_at_is_said_and_its_heart_stands_still(account: Acc
 
 
 def set_status(account: Account, group_id: str, status: str) -> None:
-    """Do as a person does in the console."""
+    """Do as a person does in the console, later than clocks may differ."""
+    clock.forward(timedelta(seconds=10))
     client("ssm").update_ops_item(OpsItemId=account.ops_item(group_id)["OpsItemId"], Status=status)
 
 
@@ -251,8 +252,6 @@ def test_a_person_is_heard_though_the_event_was_lost(account: Account):
     account.deliver(compliance_change(group_id))
     account.settled(group_id, "observed")
     with without_events(account, "ops-item-update"):
-        # Later than clocks may differ.
-        clock.forward(timedelta(seconds=10))
         set_status(account, group_id, "Resolved")
     assert reconcile(account)["people"] == 1
     row = account.settled(group_id, "resolved")

@@ -112,9 +112,16 @@ impl<C> OpsCenter for Aws<C> {
         let data = json!({"key": INCIDENT, "value": incident.to_string()}).to_string();
         let filter = filter(OpsItemFilterKey::OperationalData, OpsItemFilterOperator::Equal, data, attempted)?;
         let request = self.clients.ssm.describe_ops_items().ops_item_filters(filter);
-        let answer = request.send().await.map_err(|error| failure(attempted(), REMEDY, error))?;
-        let mut ids = answer.ops_item_summaries().iter().filter_map(|summary| summary.ops_item_id());
-        Ok(ids.find_map(|id| OpsItemId::new(id).ok()))
+        // A page may be empty, and not the last.
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failure(attempted(), REMEDY, error))?;
+            let mut ids = page.ops_item_summaries().iter().filter_map(|summary| summary.ops_item_id());
+            if let Some(id) = ids.find_map(|id| OpsItemId::new(id).ok()) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     async fn changed_since(&self, since: Timestamp) -> Result<Vec<OpsItemSeen>, CallError> {

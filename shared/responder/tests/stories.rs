@@ -17,6 +17,7 @@ use mend_core::identity::IncidentId;
 use mend_core::incident::{AttemptReport, Outcome, State};
 use mend_core::mode::Mode;
 use mend_core::report::OpsItemStatus;
+use mend_core::signal::CauseState;
 use mend_core::switches::{KillSwitch, ModeSwitch};
 use mend_responder::world::News;
 use mend_responder::{Answer, ResponseError};
@@ -251,6 +252,9 @@ fn a_start_that_was_not_allowed_for_a_day_is_given_up_and_frees_the_resource() {
 
     account.pass(90_000);
     answered(&account, Mode::Enforce, &violated("ssh", 90_000));
+    assert!(account.the_incident().running().is_some(), "it may have begun: reconcile finds that out");
+    account.config_says("ssh", "sg-0badcafe", CauseState::Violated, 90_000);
+    account::reconcile(&account, Mode::Enforce).expect("no crash").expect("a run");
     assert_eq!(account.the_incident().state, State::Deferred);
     assert!(account.holds.borrow().is_empty() && account.executions.borrow().is_empty());
 

@@ -1,6 +1,7 @@
 //! What a signal or an outcome changes in an incident.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{
     Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, PersonsWord, Resolution,
@@ -12,6 +13,9 @@ use crate::policy::Route;
 use crate::report::OpsItemStatus;
 use crate::signal::{Cause, CauseState, Signal};
 use crate::time::Timestamp;
+
+/// So far may the clocks of AWS and of a function differ.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(2);
 
 /// What follows from what was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,10 +275,16 @@ impl Incident {
     fn reopened_by_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
         self.causes.insert(Cause::Person, CauseRecord { state: CauseState::Violated, at: word.at });
         self.state = State::Reopened;
-        self.ops_item_shows = Some(Shown { status: OpsItemStatus::Open, at: word.at });
+        self.show(OpsItemStatus::Open, word.at);
         self.note(now, format!("{}: {}", Change::Reopened.sentence(), word.sentence()));
         self.announce(Change::Reopened);
         Heard::new(Consequence::Escalated, [Reason::PersonReopened(word.by.clone())])
+    }
+
+    /// A person has set the status. Where Mend has set it since, or may have, it has to be set anew.
+    fn show(&mut self, status: OpsItemStatus, at: Timestamp) {
+        let was_before = |shown: &Shown| shown.at.plus(CLOCK_DIFFERENCE) < at;
+        self.ops_item_shows = self.ops_item_shows.filter(was_before).map(|_| Shown { status, at });
     }
 
     fn closed_by_person(&mut self, word: &PersonsWord, now: Timestamp) -> Heard {
@@ -283,10 +293,7 @@ impl Incident {
             *record = closed;
         }
         self.causes.insert(Cause::Person, closed);
-        // What Mend has set since then has to be set anew.
-        if self.ops_item_shows.is_none_or(|shown| shown.at <= word.at) {
-            self.ops_item_shows = Some(Shown { status: OpsItemStatus::Resolved, at: word.at });
-        }
+        self.show(OpsItemStatus::Resolved, word.at);
         let mut reasons = vec![Reason::PersonClosed(word.by.clone())];
         let remaining: Vec<_> = self.violated().map(|(cause, _)| cause.clone()).collect();
         if !remaining.is_empty() {

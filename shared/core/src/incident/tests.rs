@@ -315,6 +315,7 @@ fn a_person_may_start_the_attempt_that_waits_for_approval() {
 
 fn with_ops_item(mut incident: Incident) -> Incident {
     incident.ops_item = Some(OpsItemId::from_static("oi-0123456789ab"));
+    incident.ops_item_shows = Some(Shown { status: OpsItemStatus::Open, at: at(12) });
     incident
 }
 
@@ -345,6 +346,17 @@ fn a_person_closes_what_waits() {
         let shown = Shown { status: OpsItemStatus::Resolved, at: at(20) };
         assert_eq!(incident.ops_item_shows, Some(shown), "nothing is left to set");
         assert!(incident.notes.iter().any(|note| note.text.contains("user/lee resolved the OpsItem")));
+    }
+}
+
+#[test]
+fn what_mend_has_set_since_a_persons_word_or_may_have_is_set_anew() {
+    for shows in [None, Some(19), Some(21)] {
+        let mut incident = with_ops_item(incident(Course::Record(plan())));
+        incident.ops_item_shows = shows.map(|seconds| Shown { status: OpsItemStatus::Open, at: at(seconds) });
+        let _ = incident.hear_person(&says(CauseState::Clear, 20), at(22));
+        assert_eq!(incident.ops_item_shows, None, "{shows:?}");
+        assert!(incident.outbox.contains(&Effect::OpsItem));
     }
 }
 

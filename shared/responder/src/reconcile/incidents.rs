@@ -30,7 +30,7 @@ impl<'row> Need<'row> {
             return Self::Nothing;
         }
         let Some(incident) = &row.incident else {
-            return if row.inbox.is_empty() { Self::Nothing } else { Self::CarryingOn };
+            return if row.settled() { Self::Nothing } else { Self::CarryingOn };
         };
         let has_route = route_of(incident, policy).is_some();
         if !row.settled() && has_route {

@@ -29,6 +29,7 @@ impl<W: World> Run<'_, '_, W> {
             }
         };
         changed.sort_by_key(|seen| seen.changed_at);
+        let mut heard_at = self.began_at;
         for seen in changed {
             if self.time_is_over(Share::TwoThirds) {
                 return Some(seen.changed_at.plus(OVERLAP));
@@ -37,6 +38,8 @@ impl<W: World> Run<'_, '_, W> {
                 Ok(row) => row,
                 Err(error) => {
                     self.failed(&error);
+                    // It is asked for again.
+                    heard_at = heard_at.min(seen.changed_at);
                     continue;
                 }
             };
@@ -47,7 +50,7 @@ impl<W: World> Run<'_, '_, W> {
                 self.carried(answer.map(Some));
             }
         }
-        Some(self.began_at)
+        Some(heard_at)
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) enum Carried {
     Left(Left),
 }
 
+/// Whether the OpsItem was tried before, so that there may be one that the incident does not know.
+pub(super) struct Tried(pub(super) bool);
+
 /// Why effects stay in the outbox.
 pub(super) enum Left {
     /// A call may succeed later.
@@ -43,17 +46,28 @@ impl Left {
 impl<W: World> Responder<'_, W> {
     /// Carries out the outbox, each effect in its turn. One that fails for now does not keep the others.
     /// Without `leave`, nothing is started.
-    pub(super) async fn carry_out(&self, incident: &mut Incident, route: &Route, leave: bool) -> Carried {
+    pub(super) async fn carry_out(
+        &self,
+        incident: &mut Incident,
+        route: &Route,
+        leave: bool,
+        tried: &mut Tried,
+    ) -> Carried {
         let mut left = None;
         let mut postponed = if leave { Vec::new() } else { vec![Effect::Runbook] };
         while let Some(effect) = incident.outbox.iter().copied().find(|effect| !postponed.contains(effect)) {
             if self.world.now().plus(RESERVE) >= self.invocation.deadline {
                 return Carried::Left(Left::OutOfTime);
             }
-            match self.carry_out_one(incident, route, effect).await {
+            match self.carry_out_one(incident, route, effect, tried).await {
                 Ok(()) => incident.done(effect),
                 Err(CallError::Retryable(error)) => {
                     postponed.push(effect);
+                    if effect == Effect::OpsItem {
+                        // The answer may be all that was lost.
+                        incident.ops_item_shows = None;
+                        tried.0 = true;
+                    }
                     left.get_or_insert(Left::ForLater(error));
                 }
                 Err(CallError::Final(error)) => {
@@ -81,14 +95,15 @@ impl<W: World> Responder<'_, W> {
         incident: &mut Incident,
         route: &Route,
         effect: Effect,
+        tried: &Tried,
     ) -> Result<(), CallError> {
         let place = &self.stack.place;
         match effect {
             Effect::OpsItem => {
                 let content = OpsItemContent::of(incident, route, place);
                 let sets_status = incident.ops_item_shows.is_none_or(|shown| shown.status != content.status);
-                if incident.ops_item.is_none() && content.status == OpsItemStatus::Resolved {
-                    // Who resolved it may have died before that was written down, and another would be created.
+                if incident.ops_item.is_none() && (tried.0 || content.status == OpsItemStatus::Resolved) {
+                    // The dedup string keeps another from being created only until this one is resolved.
                     incident.ops_item = self.world.find(&incident.id).await?;
                 }
                 let is_there = match &incident.ops_item {

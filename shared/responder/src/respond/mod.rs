@@ -19,7 +19,7 @@ use mend_core::automation::{RoleArn, RoleFamily};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::guard::{Course, Facts, decide};
 use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{Attempt, AttemptReport, Effect, Incident, PersonsWord, Plan, State};
+use mend_core::incident::{AttemptReport, Effect, Incident, PersonsWord, Plan, State};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::Place;
@@ -31,7 +31,7 @@ use tracing::warn;
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
 use crate::world::{Claim, Lease, News, Row, World};
-use effects::Carried;
+use effects::{Carried, Tried};
 use held::{Held, Stored};
 pub(crate) use intake::route_of;
 use intake::{Told, take_in};
@@ -210,11 +210,13 @@ impl<'a, W: World> Responder<'a, W> {
 
     async fn carry_on(&self, held: &mut Held<'a, W>, resumes: bool) -> Result<Answer, ResponseError> {
         let mut told = Told::new();
+        // Whoever left it undone may have done it, and not written that down.
+        let mut tried = Tried(false);
         if let Some(incident) = held.row.incident.as_mut().filter(|incident| !incident.outbox.is_empty()) {
             told.because(Reason::Resumed);
             if incident.outbox.contains(&Effect::OpsItem) {
-                // Whoever left it may have set the status, and not written that down.
                 incident.ops_item_shows = None;
+                tried = Tried(true);
             }
         }
         let mut undecided = resumes && held.row.incident.as_ref().is_some_and(Incident::is_undecided);
@@ -248,7 +250,7 @@ impl<'a, W: World> Responder<'a, W> {
                     if leave == Leave::GivenUp {
                         continue;
                     }
-                    match self.carry_out(incident, route, leave == Leave::Given).await {
+                    match self.carry_out(incident, route, leave == Leave::Given, &mut tried).await {
                         Carried::Out | Carried::AsFarAsItMay => {}
                         Carried::NotStarted => continue,
                         Carried::Left(why) => left = Some(why),
@@ -271,9 +273,8 @@ impl<'a, W: World> Responder<'a, W> {
     }
 
     /// Whether a start that was decided earlier, and waits in the outbox, may still happen: the same guard rails
-    /// are asked again. It is not withdrawn at once, because it may have happened, its answer lost; after a day
-    /// any such execution has ended, and the attempt is given up. Where nothing complains any more, `reconcile`
-    /// gives it up as soon as it knows that nothing was started.
+    /// are asked again. It is not withdrawn at once, because it may have happened, its answer lost. `reconcile`
+    /// gives it up when nothing complains any more, or after a day, if it finds no execution of it.
     async fn ask_leave(
         &self,
         incident: &mut Incident,
@@ -284,54 +285,34 @@ impl<'a, W: World> Responder<'a, W> {
         let Some(attempt) = incident.running().filter(|_| incident.outbox.contains(&Effect::Runbook)) else {
             return Ok(Leave::Given);
         };
-        let (number, planned_at) = (attempt.number, attempt.planned_at);
-        if !incident.is_violated() {
-            let attempt = attempt.clone();
-            return self.leave_be(incident, &attempt, route, resumes, told).await;
-        }
-        let facts = self.facts(incident, route, None).await?;
-        let (course, mut reasons) = decide(route, incident.evidence, facts);
-        if matches!(course, Course::Start(_)) {
-            return Ok(Leave::Given);
-        }
-        reasons.push(Reason::StartHeld(number));
+        let attempt = attempt.clone();
+        let (patience, why, mut reasons) = if incident.is_violated() {
+            let facts = self.facts(incident, route, None).await?;
+            let (course, reasons) = decide(route, incident.evidence, facts);
+            if matches!(course, Course::Start(_)) {
+                return Ok(Leave::Given);
+            }
+            (GIVEN_UP, "it was not allowed to begin for a day", reasons)
+        } else {
+            (PATIENCE, "nothing complains any more", vec![Reason::NothingComplains])
+        };
         let now = self.world.now();
-        incident.tell_once(now, &reasons);
-        if now.since(planned_at) > GIVEN_UP {
-            let heard = incident.could_not_start("it was not allowed to begin for a day", route.attempts, now);
-            told.heard(&[heard]);
-            return Ok(Leave::GivenUp);
-        }
-        told.decided(Decision { verdict: Verdict::Defer, reasons });
-        Ok(Leave::Held)
-    }
-
-    /// What becomes of a start that waited until nothing complained any more.
-    async fn leave_be(
-        &self,
-        incident: &mut Incident,
-        attempt: &Attempt,
-        route: &Route,
-        resumes: bool,
-        told: &mut Told,
-    ) -> Result<Leave, ResponseError> {
-        let now = self.world.now();
-        let reasons = vec![Reason::NothingComplains, Reason::StartHeld(attempt.number)];
-        if resumes && now.since(attempt.planned_at) > PATIENCE {
-            match known(self.world.find_execution(&incident.id, attempt).await)? {
+        if resumes && now.since(attempt.planned_at) > patience {
+            match known(self.world.find_execution(&incident.id, &attempt).await)? {
                 Some(Some(execution)) => {
                     incident.started(Some(execution), now);
                     incident.done(Effect::Runbook);
                     return Ok(Leave::Given);
                 }
                 Some(None) => {
-                    let heard = incident.could_not_start("nothing complains any more", route.attempts, now);
+                    let heard = incident.could_not_start(why, route.attempts, now);
                     told.heard(&[heard]);
                     return Ok(Leave::GivenUp);
                 }
                 None => {}
             }
         }
+        reasons.push(Reason::StartHeld(attempt.number));
         incident.tell_once(now, &reasons);
         told.decided(Decision { verdict: Verdict::Defer, reasons });
         Ok(Leave::Held)

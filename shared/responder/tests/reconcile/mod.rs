@@ -383,6 +383,53 @@ fn a_status_that_was_set_and_not_written_down_is_not_believed() {
 }
 
 #[test]
+fn an_ops_item_whose_creation_was_not_written_down_is_found_though_a_person_has_resolved_it() {
+    let account = Account::new();
+    account.config_says("ssh", RESOURCE, CauseState::Violated, 90);
+    account.fail(4, Fault::CrashAfter);
+    assert!(deliver(&account, Mode::Enforce, &violated("ssh", 90)).is_none());
+    account.pass(20);
+    account.person_sets(OpsItemStatus::Resolved);
+    account.pass(180);
+    run(&account, Mode::Enforce);
+    assert_eq!(account.ops_items.borrow().len(), 1);
+}
+
+#[test]
+fn a_status_whose_answer_was_lost_is_not_believed_in_the_same_invocation() {
+    let account = Account::new();
+    answered(&account, Mode::Enforce, &violated("ssh", 90));
+    account.pass(30);
+    let first = ended(&account, Outcome::TimedOut, 130);
+    // The OpsItem is set in progress, the answer is lost, and the second attempt ends meanwhile.
+    account.fail(6, Fault::AnswerLost);
+    account.interrupt(9, |account| {
+        let second = ended(account, Outcome::Failed("no".into()), 131);
+        let _ = deliver(account, Mode::Enforce, &second);
+    });
+    let _ = deliver(&account, Mode::Enforce, &first);
+    assert_eq!(account.the_incident().state, State::Escalated);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+}
+
+#[test]
+fn a_held_start_that_had_happened_is_heard_after_a_day() {
+    let account = Account::new();
+    account.config_says("ssh", RESOURCE, CauseState::Violated, 90);
+    account.fail(5, Fault::AnswerLost);
+    deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().unwrap_err();
+    account.end_unheard("Success", "Remediated");
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged(None));
+    account.pass(90_000);
+    for _ in 0..3 {
+        run(&account, Mode::Enforce);
+        account.pass(300);
+    }
+    assert_eq!(resolution(&account), Some(Resolution::Remediated));
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
 fn a_person_who_resolves_while_an_attempt_runs_is_left_alone() {
     let account = Account::new();
     answered(&account, Mode::Enforce, &violated("ssh", 90));
