@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter
 from pathlib import Path
 
 from moto.awslambda.models import lambda_backends
@@ -117,16 +116,23 @@ def _write_env_files(folder: Path, stack: Stack) -> list[Path]:
     """Write the environment of each function, and one of all for a `cargo lambda watch` that serves them all.
 
     In the latter the administrator's credentials stand for the roles', because one process has one
-    environment; a variable about which the functions disagree is left out.
+    environment. Of numbers about which the functions disagree, time-outs for example, the smallest stands;
+    other variables about which they disagree are left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for package, name in stack.functions.items():
         function = lambda_backends[ACCOUNT_ID][REGION].get_function(name)
         files[folder / f"{package}.env"] = stack_environment(function)
-    settings_of_all = {pair for environment in files.values() for pair in environment.items()}
-    times = Counter(key for key, _ in settings_of_all)
-    merged = {key: value for key, value in settings_of_all if times[key] == 1 and key != "AWS_SESSION_TOKEN"}
+    values: dict[str, set[str]] = {}
+    for environment in files.values():
+        for key, value in environment.items():
+            values.setdefault(key, set()).add(value)
+    merged = {
+        key: min(different, key=int) if len(different) > 1 else next(iter(different))
+        for key, different in values.items()
+        if key != "AWS_SESSION_TOKEN" and (len(different) == 1 or all(map(str.isdigit, different)))
+    }
     files[folder / "functions.env"] = merged | {name.upper(): value for name, value in ADMINISTRATOR.items()}
     for file, environment in files.items():
         # Quoted, because cargo lambda refuses a second "=" otherwise.
@@ -139,8 +145,10 @@ _EMPTY = """Ready: the local cloud is at {url}, and empty.
 For the AWS CLI, SDKs and SAM:
 {exports}
 
-To deploy into it, in another shell:
-  sam build && sam deploy --config-env dev
+To deploy into it, in another shell with these lines:
+  make package SAM_BUILD_MODE=debug       some minutes, silent; without the mode it is the optimised build
+  export PATH=$PWD/.venv-template/bin:$PATH
+  sam deploy --config-env dev
 
 Everything that happens: curl '{url}/_local/journal?after=0'
 An hour later:           curl -d '{{"forward_seconds": 3600}}' {url}/_local/clock

@@ -35,14 +35,14 @@ Resources:
       Handler: bootstrap
       Runtime: provided.al2023
       Role: !GetAtt Role.Arn
-      Environment: {Variables: {MEND_MODE: !Ref Mode, COLOUR: !Ref Colour, NAME: first}}
+      Environment: {Variables: {MEND_MODE: !Ref Mode, COLOUR: !Ref Colour, NAME: first, SECONDS: "30"}}
   Second:
     Type: AWS::Serverless::Function
     Properties:
       <<: *function
       CodeUri: functions/other
       FunctionName: second
-      Environment: {Variables: {MEND_MODE: !Ref Mode, COLOUR: !Ref Colour, NAME: second}}
+      Environment: {Variables: {MEND_MODE: !Ref Mode, COLOUR: !Ref Colour, NAME: second, SECONDS: "5"}}
 Outputs:
   FunctionName: {Value: !Ref First}
 """
@@ -106,6 +106,7 @@ def test_it_says_how_to_use_it_and_leaves_nothing_behind(
         "second",
         None,
     ]
+    assert [files[name]["SECONDS"] for name in ("stand-in", "other", "functions")] == ["30", "5", "5"]
     assert files["other"]["AWS_SESSION_TOKEN"]
     assert files["functions"]["AWS_ACCESS_KEY_ID"] == ADMINISTRATOR["aws_access_key_id"]
     assert "AWS_SESSION_TOKEN" not in files["functions"]
@@ -165,7 +166,7 @@ def test_it_starts_empty_on_request(workplace: Path):
     try:
         printed = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
         url = re.search(r"export AWS_ENDPOINT_URL=(http://127\.0\.0\.1:\d+)", printed)[1]
-        assert "sam build && sam deploy --config-env dev" in printed
+        assert "sam deploy --config-env dev" in printed
         cloudformation = boto3.client("cloudformation", endpoint_url=url, region_name=REGION, **ADMINISTRATOR)
         assert cloudformation.describe_stacks()["Stacks"] == []
     finally:

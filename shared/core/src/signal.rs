@@ -44,7 +44,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ConfigRule(name) => write!(f, "Config rule {name}"),
-            Self::Person => f.write_str("the person who reopened the OpsItem"),
+            Self::Person => f.write_str("a person who reopened the OpsItem"),
         }
     }
 }

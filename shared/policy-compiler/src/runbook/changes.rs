@@ -49,6 +49,10 @@ pub(super) fn check(document: &Document, flow: &Flow<'_>, report: &mut Report<'_
             );
         }
     }
+    if changes(last_step()) {
+        let problem = "Conclude changes something, and nothing reads back what came of it";
+        report.wrong(line(&document.main_steps), problem);
+    }
     let first = document.main_steps.value.first().filter(|_| changing(document).next().is_some());
     if let Some(first) = first
         && (changes(first.name()) || !flow.reached(first.name(), |step, _| !changes(step)).contains(last_step()))

@@ -6,7 +6,7 @@ use super::Report;
 
 const LITERALS: [(&str, &str); 5] = [
     (r"\b[0-9]{12}\b", "an account id"),
-    (r"\b[a-z]{2}(-[a-z]+){1,2}-[0-9]\b", "a Region"),
+    (r"\b[a-z]{2}(-[a-z]+){1,2}-[0-9][a-f]?\b", "a Region"),
     (r"\barn:aws(-[a-z]+)*:", "an ARN of one partition; write arn:{{ global:AWS_PARTITION }}:"),
     (
         r"\b(acl|ami|eipalloc|eni|i|igw|lt|nat|pl|rtb|sg|sgr|snap|subnet|vol|vpc|vpce)-[0-9a-f]{8,17}\b",

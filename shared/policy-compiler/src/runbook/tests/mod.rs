@@ -479,6 +479,7 @@ fn it_looks_before_it_changes_anything_and_afterwards() {
     let looked = "87: Change changes ec2, and no step has looked there before";
     let read_back = "87: Change changes ec2, and a way to Conclude does not read back what came of it";
     let verified = "87: a way leads from Change to Conclude without a step called Verify";
+    let concludes = "27: Conclude changes something, and nothing reads back what came of it";
     each_is_told(
         CLOSE,
         &[
@@ -501,6 +502,11 @@ fn it_looks_before_it_changes_anything_and_afterwards() {
                 &["116: {{ LookAgain.Rules }}: LookAgain has not succeeded on every way to here", read_back],
             ),
             ("nextStep: LookAgain", "nextStep: Conclude", &[read_back, verified]),
+            (
+                "            return events\n    outputs:\n      - Name: Outcome\n        Selector: $.Payload.Outcome\n        Type: String\n      - Name: Changes",
+                "            ec2 = boto3.client(\"ec2\")\n            ec2.delete_security_group()\n            return events\n    outputs:\n      - Name: Outcome\n        Selector: $.Payload.Outcome\n        Type: String\n      - Name: Changes",
+                &[concludes],
+            ),
             ("onFailure: step:LookAgain", "onFailure: step:Conclude", &[read_back, verified]),
             ("NextStep: Conclude", "NextStep: Change", &[]),
         ],
@@ -581,7 +587,9 @@ fn scripts_are_short_live_and_can_be_seen_through() {
             (
                 "        import json\n",
                 "        import os\n",
-                &["52: a script imports only boto3, botocore, json, re"],
+                &[
+                    "52: a script says only import boto3, import json, import re, from botocore.exceptions import ClientError",
+                ],
             ),
             (
                 "json.dumps(events)}",
@@ -622,6 +630,7 @@ fn nothing_belongs_to_one_account_region_or_resource() {
         ("123456789012", "123456789012 is an account id"),
         ("eu-central-1", "eu-central-1 is a Region"),
         ("us-gov-west-1", "us-gov-west-1 is a Region"),
+        ("eu-central-1b", "eu-central-1b is a Region"),
         ("sg-0123456789abcdef0", "sg-0123456789abcdef0 is a resource's id"),
         ("vpc-01234567", "vpc-01234567 is a resource's id"),
         ("arn:aws:s3:::bucket", "arn:aws: is an ARN of one partition; write arn:{{ global:AWS_PARTITION }}:"),
