@@ -84,12 +84,15 @@ def _measure(console: Console, binaries: Path, runs: int, cores: Cores) -> list[
         often = max(runs, OFTEN)
         with console.doing(f"Starting each function and an empty one, in turns, {often} times"):
             starts = start_all([mend.start(name) for name in (EMPTY, *FUNCTIONS)], often, cores)
-        with console.doing(f"{runs} runs of reconcile that find nothing"):
-            idle = reconcile_idly(mend, runs)
         with console.doing(f"Events of each kind, in turns, {often} times each"):
             answers = answer_all(mend, often)
         with console.doing(f"The first event of {runs} processes"):
             answer_first(mend, runs, answers)
+    with ExitStack() as stack:
+        with console.doing("Deploying anew, without incidents"):
+            mend = stack.enter_context(deployed("observe", binaries, cores))
+        with console.doing(f"{runs} runs of reconcile that find nothing"):
+            idle = reconcile_idly(mend, runs)
     with ExitStack() as stack:
         with console.doing("Deploying in mode enforce"):
             mend = stack.enter_context(deployed("enforce", binaries, cores))
