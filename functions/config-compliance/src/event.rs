@@ -1,7 +1,5 @@
 //! From the event to a signal. Pure.
 
-use std::time::Duration;
-
 use mend_core::account::{AccountId, Region};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::report::Place;
@@ -9,7 +7,7 @@ use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Signal};
 use mend_core::text::InvalidText;
 use mend_core::time::Timestamp;
-use mend_runtime::event::{MalformedEvent, open};
+use mend_runtime::event::{MalformedEvent, not_in_the_future, open};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -42,9 +40,6 @@ struct EvaluationIdentifier {
 }
 
 const ORDERING_TIMESTAMP: &str = "detail.newEvaluationResult.evaluationResultIdentifier.orderingTimestamp";
-
-/// So far may AWS's clock be ahead of the function's. A later time would silence all that follows it.
-const CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
 /// Reads the event: a signal, or the decision that there is nothing to answer.
 pub(crate) fn parse(
@@ -79,9 +74,7 @@ pub(crate) fn parse(
         })?,
         None => at,
     };
-    if at.max(recorded_at) > now.plus(CLOCK_DIFFERENCE) {
-        return Err(MalformedEvent::new(ORDERING_TIMESTAMP, "lies in the future"));
-    }
+    not_in_the_future(ORDERING_TIMESTAMP, at.max(recorded_at), now)?;
     let account = AccountId::new(detail.aws_account_id)
         .map_err(|error| MalformedEvent::new("detail.awsAccountId", error.to_string()))?;
     if account != place.account {

@@ -1,7 +1,5 @@
 //! From the event to what a person did with an OpsItem. Pure.
 
-use std::time::Duration;
-
 use mend_core::account::PrincipalArn;
 use mend_core::automation::OpsItemId;
 use mend_core::decision::{Decision, Reason, Verdict};
@@ -10,7 +8,7 @@ use mend_core::incident::PersonsWord;
 use mend_core::report::Place;
 use mend_core::signal::{CauseState, Freshness};
 use mend_core::time::Timestamp;
-use mend_runtime::event::{MalformedEvent, open};
+use mend_runtime::event::{MalformedEvent, not_in_the_future, open};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,9 +24,6 @@ struct Detail {
 }
 
 const MODIFIED_TIME: &str = "detail.modified-time";
-
-/// So far may AWS's clock be ahead of the function's. A later time would silence all that follows it.
-const CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
 
 /// A person has changed an OpsItem of Mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,9 +71,7 @@ pub(crate) fn parse(
         .map_err(|error| MalformedEvent::new("detail.ops-item-id", error.to_string()))?;
     let at = Timestamp::parse(&detail.modified_time)
         .map_err(|error| MalformedEvent::new(MODIFIED_TIME, error.to_string()))?;
-    if at > now.plus(CLOCK_DIFFERENCE) {
-        return Err(MalformedEvent::new(MODIFIED_TIME, "lies in the future"));
-    }
+    not_in_the_future(MODIFIED_TIME, at, now)?;
     let state = match detail.status.as_str() {
         "Resolved" => CauseState::Clear,
         "Open" | "InProgress" => CauseState::Violated,

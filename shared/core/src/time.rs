@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// Of two things that happened within so much time, by the clocks of AWS and of a function, it is not known which
+/// was first.
+pub const CLOCK_DIFFERENCE: Duration = Duration::from_secs(2);
+
 /// A point in time in milliseconds since 1970, UTC. Times are handed in: nothing in this crate reads a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);

@@ -1,5 +1,7 @@
 //! The envelope of an EventBridge event, opened with care: event text is data.
 
+use std::time::Duration;
+
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::report::Place;
@@ -71,6 +73,17 @@ pub fn open<T: DeserializeOwned>(
         return Err(MalformedEvent::new("detail", "must be an object"));
     }
     Ok(Ok(Opened { detail: fields("detail", event.detail)?, freshness }))
+}
+
+/// So far may AWS's clock be ahead of the function's.
+const CLOCK_DIFFERENCE: Duration = Duration::from_mins(1);
+
+/// Refuses a time that lies in the future: it would silence all that follows it.
+pub fn not_in_the_future(field: &str, time: Timestamp, now: Timestamp) -> Result<(), MalformedEvent> {
+    if time > now.plus(CLOCK_DIFFERENCE) {
+        return Err(MalformedEvent::new(field, "lies in the future"));
+    }
+    Ok(())
 }
 
 /// Reads a value field by field, and names the one that is wrong.

@@ -121,13 +121,9 @@ where
             now,
         };
         let correlation_id = event.payload.get("id").and_then(Value::as_str).map(str::to_owned);
-        let answer = handle(event.payload, hands).await;
-        if let Ok(answer) = &answer {
-            answer.tell(correlation_id.as_deref());
-        }
+        let answer = handle(event.payload, hands).await.inspect(|answer| answer.tell(correlation_id.as_deref()));
         tell::flush(metrics);
-        let answer = answer?;
-        Ok::<_, HandlerError>(answer)
+        answer
     };
     // On the heap: the handler's future is large, and there is one of it.
     Box::pin(lambda_runtime::run(service_fn(answer))).await.map_err(failed)

@@ -48,11 +48,10 @@ impl Tell for Reconciled {
         for answer in &self.answers {
             answer.tell(correlation_id);
         }
-        let sentence = sentence_of_run(self);
         if self.failures.is_empty() {
-            info!(correlation_id, "{sentence}");
+            info!(correlation_id, "reconcile: {self}");
         } else {
-            error!(correlation_id, "{sentence}");
+            error!(correlation_id, "reconcile: {self}");
         }
         if !self.elsewhere && self.failures.is_empty() {
             counter!("Heartbeat").increment(1);
@@ -77,8 +76,4 @@ pub(crate) fn flush(metrics: &Collector) {
 fn sentence(answer: &Answer) -> String {
     let reasons: Vec<_> = answer.reasons.iter().map(ToString::to_string).collect();
     format!("{}: {}", answer.decision, reasons.join("; "))
-}
-
-fn sentence_of_run(run: &Reconciled) -> String {
-    format!("reconcile: {run}")
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
@@ -72,11 +73,7 @@ impl<C: Clock> Ledger for Aws<C> {
             condition.push_str(" AND attribute_exists(pk)");
         }
         let answer = self
-            .clients
-            .dynamodb
-            .update_item()
-            .table_name(&self.names.table)
-            .set_key(Some(row_key(fingerprint)))
+            .leasing(row_key(fingerprint), lease, now)
             .update_expression(
                 "SET inbox = list_append(if_not_exists(inbox, :none), :news), \
                  lease_holder = :holder, lease_until = :until, settled = :false, #open = :fingerprint \
@@ -88,13 +85,9 @@ impl<C: Clock> Ledger for Aws<C> {
             .expression_attribute_values(":fingerprint", AttributeValue::S(fingerprint.to_string()))
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
             .expression_attribute_values(":news", one(news, attempted)?)
-            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
-            .expression_attribute_values(":until", number(lease.until.milliseconds()))
-            .expression_attribute_values(":now", number(now.milliseconds()))
             .expression_attribute_values(":at", AttributeValue::S(stored_told_at(news.told_at())))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -110,11 +103,7 @@ impl<C: Clock> Ledger for Aws<C> {
     ) -> Result<bool, CallError> {
         let attempted = || format!("leave news in the inbox of incident {fingerprint}");
         let answer = self
-            .clients
-            .dynamodb
-            .update_item()
-            .table_name(&self.names.table)
-            .set_key(Some(row_key(fingerprint)))
+            .updating(row_key(fingerprint))
             .update_expression("SET inbox = list_append(if_not_exists(inbox, :none), :news) ADD version :one")
             .condition_expression("lease_holder = :holder AND lease_until > :now")
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
@@ -183,21 +172,13 @@ impl<C: Clock> Ledger for Aws<C> {
     async fn resume(&self, fingerprint: &Fingerprint, lease: &Lease, now: Timestamp) -> Result<Claim, CallError> {
         let attempted = || format!("claim incident {fingerprint} in the ledger");
         let answer = self
-            .clients
-            .dynamodb
-            .update_item()
-            .table_name(&self.names.table)
-            .set_key(Some(row_key(fingerprint)))
+            .leasing(row_key(fingerprint), lease, now)
             .update_expression(
                 "SET lease_holder = :holder, lease_until = :until, settled = :false ADD version :one",
             )
             .condition_expression(format!("attribute_exists(pk) AND {LEASE_IS_FREE}"))
-            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
-            .expression_attribute_values(":until", number(lease.until.milliseconds()))
-            .expression_attribute_values(":now", number(now.milliseconds()))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -238,18 +219,10 @@ impl<C: Clock> Ledger for Aws<C> {
     async fn begin_run(&self, lease: &Lease, now: Timestamp) -> Result<Option<LastRun>, CallError> {
         let attempted = || "begin a run of reconcile in the ledger".to_owned();
         let answer = self
-            .clients
-            .dynamodb
-            .update_item()
-            .table_name(&self.names.table)
-            .set_key(Some(key(RECONCILE, RUN)))
+            .leasing(key(RECONCILE, RUN), lease, now)
             .update_expression("SET lease_holder = :holder, lease_until = :until")
             // The holder's own: this very call got through before, and its answer was lost.
             .condition_expression(format!("{LEASE_IS_FREE} OR lease_holder = :holder"))
-            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
-            .expression_attribute_values(":until", number(lease.until.milliseconds()))
-            .expression_attribute_values(":now", number(now.milliseconds()))
-            .return_values(ReturnValue::AllNew)
             .send()
             .await;
         match answer {
@@ -272,11 +245,7 @@ impl<C: Clock> Ledger for Aws<C> {
         let item: Item =
             serde_dynamo::to_item(&stored).map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
         let mut request = self
-            .clients
-            .dynamodb
-            .update_item()
-            .table_name(&self.names.table)
-            .set_key(Some(key(RECONCILE, RUN)))
+            .updating(key(RECONCILE, RUN))
             .condition_expression("lease_holder = :holder")
             .expression_attribute_values(":holder", AttributeValue::S(holder.to_owned()));
         let mut assignments = Vec::new();
@@ -352,6 +321,19 @@ fn one(news: &News, attempted: impl Fn() -> String) -> Result<AttributeValue, Ca
 }
 
 impl<C: Clock> Aws<C> {
+    fn updating(&self, key: Item) -> UpdateItemFluentBuilder {
+        self.clients.dynamodb.update_item().table_name(&self.names.table).set_key(Some(key))
+    }
+
+    /// An update that takes a lease, if the condition allows that.
+    fn leasing(&self, key: Item, lease: &Lease, now: Timestamp) -> UpdateItemFluentBuilder {
+        self.updating(key)
+            .expression_attribute_values(":holder", AttributeValue::S(lease.holder.clone()))
+            .expression_attribute_values(":until", number(lease.until.milliseconds()))
+            .expression_attribute_values(":now", number(now.milliseconds()))
+            .return_values(ReturnValue::AllNew)
+    }
+
     fn replace_row(
         &self,
         write: &Write<'_>,

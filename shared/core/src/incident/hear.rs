@@ -1,7 +1,6 @@
 //! What a signal or an outcome changes in an incident.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::{
     Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, PersonsWord, Resolution,
@@ -12,10 +11,7 @@ use crate::identity::{Fingerprint, Generation, IncidentId};
 use crate::policy::Route;
 use crate::report::OpsItemStatus;
 use crate::signal::{Cause, CauseState, Signal};
-use crate::time::Timestamp;
-
-/// So far may the clocks of AWS and of a function differ.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(2);
+use crate::time::{CLOCK_DIFFERENCE, Timestamp};
 
 /// What follows from what was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

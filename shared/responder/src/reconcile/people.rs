@@ -5,7 +5,7 @@ use std::time::Duration;
 use mend_core::incident::{PersonsWord, Shown};
 use mend_core::report::OpsItemStatus;
 use mend_core::signal::CauseState;
-use mend_core::time::Timestamp;
+use mend_core::time::{CLOCK_DIFFERENCE, Timestamp};
 
 use super::{Run, Share};
 use crate::world::{News, OpsItemSeen, Row, World};
@@ -14,8 +14,6 @@ use crate::world::{News, OpsItemSeen, Row, World};
 const OVERLAP: Duration = Duration::from_mins(10);
 /// The first run looks back so far.
 const FIRST_LOOK: Duration = Duration::from_hours(24);
-/// So far may the clocks of AWS and of the function differ.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(2);
 
 impl<W: World> Run<'_, '_, W> {
     /// What people did with OpsItems since the last run. Comes back with the time until which it has heard.
