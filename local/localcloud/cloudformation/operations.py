@@ -451,14 +451,8 @@ def get_template_summary(request: Request) -> dict[str, Any]:
         content = parse(stack.target.body)
     else:
         content = parse(body_of(request))
-    needed, why = capabilities.needed(content)
     return {
-        "Capabilities": needed,
-        "CapabilitiesReason": f"The following resource(s) require capabilities: [{', '.join(why)}]"
-        if why
-        else None,
-        "DeclaredTransforms": transforms(content),
-        "Description": content.get("Description"),
+        **_summary(content),
         "Metadata": text(content["Metadata"]) if "Metadata" in content else None,
         "Parameters": [
             {**_template_parameter(name, p), "ParameterType": p.get("Type", "String")}
@@ -474,18 +468,23 @@ def get_template_summary(request: Request) -> dict[str, Any]:
 def validate_template(request: Request) -> dict[str, Any]:
     """Check a template's form."""
     content = parse(body_of(request))
-    needed, why = capabilities.needed(content)
     return {
-        "Capabilities": needed,
-        "CapabilitiesReason": f"The following resource(s) require capabilities: [{', '.join(why)}]"
-        if why
-        else None,
-        "DeclaredTransforms": transforms(content),
-        "Description": content.get("Description"),
+        **_summary(content),
         "Parameters": [
             _template_parameter(name, parameter)
             for name, parameter in (content.get("Parameters") or {}).items()
         ],
+    }
+
+
+def _summary(content: dict[str, Any]) -> dict[str, Any]:
+    needed, why = capabilities.needed(content)
+    reason = f"The following resource(s) require capabilities: [{', '.join(why)}]"
+    return {
+        "Capabilities": needed,
+        "CapabilitiesReason": reason if why else None,
+        "DeclaredTransforms": transforms(content),
+        "Description": content.get("Description"),
     }
 
 

@@ -158,6 +158,18 @@ def retag(
         put(changed)
 
 
+def retag_arn(
+    service: str, resource: str, before: Properties, after: Properties, member: str = "ResourceArn"
+) -> None:
+    """The same for the many services that take an ARN, as this member, and a list of tags."""
+    retag(
+        before,
+        after,
+        lambda tags: call(service, "tag_resource", **{member: resource}, Tags=tag_list(tags)),
+        lambda keys: call(service, "untag_resource", **{member: resource}, TagKeys=keys),
+    )
+
+
 def arn(service: str, resource: str, region: str = REGION, account: str = ACCOUNT_ID) -> str:
     """Return the ARN of a resource of this account."""
     return f"arn:{PARTITION}:{service}:{region}:{account}:{resource}"

@@ -14,6 +14,7 @@ from localcloud.cloudformation.resources.base import (
     arn,
     call,
     retag,
+    retag_arn,
     tag_list,
     tag_map,
     without,
@@ -167,12 +168,7 @@ class Alarm(ResourceType):
     def update(self, physical_id: str, before: Properties, after: Properties) -> None:
         call("cloudwatch", "put_metric_alarm", **{**without(after, "Tags"), "AlarmName": physical_id})
         alarm = self.attribute("Arn", physical_id, after)
-        retag(
-            before,
-            after,
-            lambda tags: call("cloudwatch", "tag_resource", ResourceARN=alarm, Tags=tag_list(tags)),
-            lambda keys: call("cloudwatch", "untag_resource", ResourceARN=alarm, TagKeys=keys),
-        )
+        retag_arn("cloudwatch", alarm, before, after, "ResourceARN")
 
     def delete(self, physical_id: str, properties: Properties) -> None:
         call("cloudwatch", "delete_alarms", AlarmNames=[physical_id])

@@ -12,12 +12,20 @@ from localcloud.cloudformation.resources.base import (
     by_name,
     call,
     retag,
+    retag_arn,
     tag_list,
     tag_map,
     without,
 )
 from localcloud.cloudformation.values import text
 from localcloud.settings import ACCOUNT_ID
+
+
+def _set_attributes(operation: str, old: dict[str, str], new: dict[str, str], **of: str) -> None:
+    """Set what differs between the attributes of a topic or a subscription."""
+    for name in {**old, **new}:
+        if old.get(name) != new.get(name):
+            call("sns", operation, **of, AttributeName=name, AttributeValue=new.get(name, ""))
 
 
 def _attributes(properties: Properties) -> dict[str, str]:
@@ -54,15 +62,7 @@ class Topic(ResourceType):
 
     def update(self, physical_id: str, before: Properties, after: Properties) -> None:
         old, new = self._settings(before), self._settings(after)
-        for name in {**old, **new}:
-            if old.get(name) != new.get(name):
-                call(
-                    "sns",
-                    "set_topic_attributes",
-                    TopicArn=physical_id,
-                    AttributeName=name,
-                    AttributeValue=new.get(name, ""),
-                )
+        _set_attributes("set_topic_attributes", old, new, TopicArn=physical_id)
         wanted = after.get("Subscription", [])
         known = before.get("Subscription", [])
         for subscription in (s for s in wanted if s not in known):
@@ -71,12 +71,7 @@ class Topic(ResourceType):
             subscriptions = call("sns", "list_subscriptions_by_topic", TopicArn=physical_id)["Subscriptions"]
             for subscription in (s for s in subscriptions if s["Endpoint"] in gone):
                 call("sns", "unsubscribe", SubscriptionArn=subscription["SubscriptionArn"])
-        retag(
-            before,
-            after,
-            lambda tags: call("sns", "tag_resource", ResourceArn=physical_id, Tags=tag_list(tags)),
-            lambda keys: call("sns", "untag_resource", ResourceArn=physical_id, TagKeys=keys),
-        )
+        retag_arn("sns", physical_id, before, after)
 
     def delete(self, physical_id: str, properties: Properties) -> None:
         call("sns", "delete_topic", TopicArn=physical_id)
@@ -153,15 +148,7 @@ class Subscription(ResourceType):
 
     def update(self, physical_id: str, before: Properties, after: Properties) -> None:
         old, new = self._settings(before), self._settings(after)
-        for name in {**old, **new}:
-            if old.get(name) != new.get(name):
-                call(
-                    "sns",
-                    "set_subscription_attributes",
-                    SubscriptionArn=physical_id,
-                    AttributeName=name,
-                    AttributeValue=new.get(name, ""),
-                )
+        _set_attributes("set_subscription_attributes", old, new, SubscriptionArn=physical_id)
 
     def delete(self, physical_id: str, properties: Properties) -> None:
         call("sns", "unsubscribe", SubscriptionArn=physical_id)
@@ -264,12 +251,7 @@ class EventBus(ResourceType):
 
 
 def _retag_event_resource(resource: str, before: Properties, after: Properties) -> None:
-    retag(
-        before,
-        after,
-        lambda tags: call("events", "tag_resource", ResourceARN=resource, Tags=tag_list(tags)),
-        lambda keys: call("events", "untag_resource", ResourceARN=resource, TagKeys=keys),
-    )
+    retag_arn("events", resource, before, after, "ResourceARN")
 
 
 class EventBusPolicy(ResourceType):
@@ -380,12 +362,7 @@ class ScheduleGroup(ResourceType):
 
     def update(self, physical_id: str, before: Properties, after: Properties) -> None:
         group = self.attribute("Arn", physical_id, after)
-        retag(
-            before,
-            after,
-            lambda tags: call("scheduler", "tag_resource", ResourceArn=group, Tags=tag_list(tags)),
-            lambda keys: call("scheduler", "untag_resource", ResourceArn=group, TagKeys=keys),
-        )
+        retag_arn("scheduler", group, before, after)
 
     def delete(self, physical_id: str, properties: Properties) -> None:
         call("scheduler", "delete_schedule_group", Name=physical_id)

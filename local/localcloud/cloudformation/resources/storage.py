@@ -11,7 +11,7 @@ from localcloud.cloudformation.resources.base import (
     arn,
     by_name,
     call,
-    retag,
+    retag_arn,
     tag_list,
     tag_map,
     without,
@@ -62,12 +62,7 @@ class Table(ResourceType):
         self._set_indexes(physical_id, before, after)
         self._set(physical_id, before, after)
         table = self.attribute("Arn", physical_id, after)
-        retag(
-            before,
-            after,
-            lambda tags: call("dynamodb", "tag_resource", ResourceArn=table, Tags=tag_list(tags)),
-            lambda keys: call("dynamodb", "untag_resource", ResourceArn=table, TagKeys=keys),
-        )
+        retag_arn("dynamodb", table, before, after)
 
     def delete(self, physical_id: str, properties: Properties) -> None:
         call("dynamodb", "delete_table", TableName=physical_id)
