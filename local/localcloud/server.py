@@ -30,6 +30,7 @@ HOST = "127.0.0.1"
 EXTENSIONS = (
     "localcloud.buckets",
     "localcloud.calls",
+    "localcloud.changecalendar",
     "localcloud.cloudformation",
     "localcloud.config",
     "localcloud.dynamodb",

@@ -84,6 +84,9 @@ REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
     ("ssm", "DescribeOpsItems"): {},
     ("ssm", "DescribeParameters"): {},
     ("ssm", "GetAutomationExecution"): {"AutomationExecutionId": EXECUTION},
+    ("ssm", "GetCalendarState"): {
+        "CalendarNames": ["Freeze", f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:document/Thaw"]
+    },
     ("ssm", "GetOpsItem"): {"OpsItemId": "oi-1"},
     ("ssm", "GetParameters"): {"Names": ["/mend/dev/kill-switch", "/mend/dev/mode/route:1"]},
     ("ssm", "StartAutomationExecution"): {

@@ -73,7 +73,7 @@ class Document(ResourceType):
         for version in call("ssm", "list_document_versions", Name=name)["DocumentVersions"]:
             number = version["DocumentVersion"]
             known = call("ssm", "get_document", Name=name, DocumentVersion=number)["Content"]
-            if yaml.safe_load(known) == yaml.safe_load(content):  # whichever format it is given out in
+            if _read(known, properties) == _read(content, properties):
                 return number
         raise ValueError(f"{name} has no version with the content that it is said to have")
 
@@ -85,6 +85,11 @@ def _content(properties: Properties) -> str:
     if properties.get("DocumentFormat") == "YAML":
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1_000)
     return json.dumps(content, ensure_ascii=False)
+
+
+def _read(content: str, properties: Properties) -> Any:
+    """Return what the content says, whichever format it is given out in."""
+    return content if properties.get("DocumentFormat") == "TEXT" else yaml.safe_load(content)
 
 
 def _retag_managed(kind: str, name: str, before: Properties, after: Properties) -> None:

@@ -56,6 +56,11 @@ def _role(request: Request, place: Place) -> str | None:
     return given[0] if given else runbook.parameters[name].default
 
 
+def _calendar_state(request: Request, place: Place) -> Iterator[Check]:
+    for calendar in request["CalendarNames"]:
+        yield Check.of("ssm:GetCalendarState", _document(calendar, place))
+
+
 def _create_ops_item(request: Request, place: Place) -> Iterator[Check]:
     yield Check.of("ssm:CreateOpsItem", "*", **tags(request.get("Tags")))
     if request.get("Tags"):
@@ -94,6 +99,7 @@ OPERATIONS = {
     "DescribeOpsItems": on_anything("ssm:DescribeOpsItems"),
     "DescribeParameters": on_anything("ssm:DescribeParameters"),
     "GetAutomationExecution": on("ssm:GetAutomationExecution", _execution),
+    "GetCalendarState": _calendar_state,
     "GetOpsItem": on("ssm:GetOpsItem", _ops_item),
     "GetParameters": _parameters,
     "StartAutomationExecution": _start_execution,
