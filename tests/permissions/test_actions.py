@@ -68,6 +68,7 @@ REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
     ("kms", "EnableKeyRotation"): {"KeyId": EXECUTION},
     ("kms", "GetKeyRotationStatus"): {"KeyId": EXECUTION},
     ("lambda", "Invoke"): {"FunctionName": "reconcile"},
+    ("resourcegroupstaggingapi", "GetResources"): {},
     ("s3", "DeletePublicAccessBlock"): {"Bucket": "b"},
     ("s3", "GetBucketAcl"): {"Bucket": "b"},
     ("s3", "GetBucketPolicyStatus"): {"Bucket": "b"},
@@ -89,11 +90,19 @@ REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("ssm", "GetOpsItem"): {"OpsItemId": "oi-1"},
     ("ssm", "GetParameters"): {"Names": ["/mend/dev/kill-switch", "/mend/dev/mode/route:1"]},
+    ("ssm", "GetParametersByPath"): {"Path": "/mend/dev/", "Recursive": True},
+    ("ssm", "PutParameter"): {
+        "Name": "/mend/dev/breaker/route",
+        "Value": "open",
+        "Overwrite": False,
+        "Tags": TAGS,
+    },
     ("ssm", "StartAutomationExecution"): {
         "DocumentName": "Mend-Runbook",
         "DocumentVersion": "3",
         "Tags": TAGS,
     },
+    ("ssm", "StopAutomationExecution"): {"AutomationExecutionId": EXECUTION},
     ("ssm", "UpdateOpsItem"): {"OpsItemId": "oi-1"},
 }
 """A request of each operation that shows everything that it may need."""
@@ -273,6 +282,15 @@ def test_parameters_are_asked_about_one_by_one_without_their_selectors():
         ("ssm:GetParameters", f"{prefix}/kill-switch"),
         ("ssm:GetParameters", f"{prefix}/mode/route"),
     ]
+
+
+def test_a_path_is_asked_about_as_it_is_written_and_switches_are_known():
+    [by_path] = needs("ssm", "GetParametersByPath", **REQUESTS["ssm", "GetParametersByPath"])
+    prefix = f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/mend/dev/"
+    assert (by_path.resource, dict(by_path.context)) == (prefix, {"ssm:recursive": ("true",)})
+    put = needs("ssm", "PutParameter", **REQUESTS["ssm", "PutParameter"])[0]
+    assert put.resource == f"{prefix}breaker/route"
+    assert dict(put.context)["ssm:overwrite"] == ("false",)
 
 
 def test_config_rules_are_known_by_their_ids():

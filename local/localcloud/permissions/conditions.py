@@ -30,6 +30,8 @@ KEYS = {
     "events:source",
     "iam:passedtoservice",
     "kms:viaservice",
+    "ssm:overwrite",
+    "ssm:recursive",
 }
 """The keys that a request has here whenever it has them on AWS; those that end with `/` take a name."""
 

@@ -11,13 +11,27 @@ from typing import Any
 
 from moto.core.responses import boto3_service_name
 
-from localcloud.permissions.actions import awslambda, config, dynamodb, ec2, events, kms, s3, sns, sqs, ssm
+from localcloud.permissions.actions import (
+    awslambda,
+    config,
+    dynamodb,
+    ec2,
+    events,
+    kms,
+    resourcegroupstaggingapi,
+    s3,
+    sns,
+    sqs,
+    ssm,
+)
 from localcloud.permissions.actions.operation import Place, Requirements
 from localcloud.permissions.policies import Check
 
+_SERVICES = (awslambda, config, dynamodb, ec2, events, kms, resourcegroupstaggingapi, s3, sns, sqs, ssm)
+
 OPERATIONS: dict[tuple[str, str], Requirements] = {
     (boto3_service_name.get(name, name), operation): requirements
-    for module in (awslambda, config, dynamodb, ec2, events, kms, s3, sns, sqs, ssm)
+    for module in _SERVICES
     for name in [module.__name__.rpartition(".")[2]]
     for operation, requirements in module.OPERATIONS.items()
 }

@@ -24,8 +24,34 @@ def _parameters(request: Request, place: Place) -> Iterator[Check]:
         if request.get("WithDecryption") and name in known and known[name][-1].type == "SecureString":
             raise NotImplementedError("what decrypting a SecureString needs of its key")
         # A selector, of a version or a label, is no part of the name.
-        path = name.partition(":")[0].removeprefix("/")
-        yield Check.of("ssm:GetParameters", place.arn("ssm", f"parameter/{path}"))
+        yield Check.of("ssm:GetParameters", _parameter(name.partition(":")[0], place))
+
+
+def _parameters_by_path(request: Request, place: Place) -> Iterator[Check]:
+    """Whoever may read a path may read all that is below it."""
+    if request.get("WithDecryption"):
+        raise NotImplementedError("what decrypting SecureStrings needs of their keys")
+    recursive = _said(request, "Recursive")
+    yield Check.of("ssm:GetParametersByPath", _parameter(request["Path"], place), **recursive)
+
+
+def _put_parameter(request: Request, place: Place) -> Iterator[Check]:
+    if request.get("Type") == "SecureString":
+        raise NotImplementedError("what encrypting a SecureString needs of its key")
+    parameter = _parameter(request["Name"], place)
+    given = tags(request.get("Tags"))
+    yield Check.of("ssm:PutParameter", parameter, **_said(request, "Overwrite"), **given)
+    if given:
+        yield Check.of("ssm:AddTagsToResource", parameter, **given)
+
+
+def _parameter(name: str, place: Place) -> str:
+    return name if name.startswith("arn:") else place.arn("ssm", f"parameter/{name.removeprefix('/')}")
+
+
+def _said(request: Request, member: str) -> dict[str, str]:
+    """Return the condition key of a switch that the request sets."""
+    return {f"ssm:{member.lower()}": str(request[member]).lower()} if member in request else {}
 
 
 def _start_execution(request: Request, place: Place) -> Iterator[Check]:
@@ -102,6 +128,9 @@ OPERATIONS = {
     "GetCalendarState": _calendar_state,
     "GetOpsItem": on("ssm:GetOpsItem", _ops_item),
     "GetParameters": _parameters,
+    "GetParametersByPath": _parameters_by_path,
+    "PutParameter": _put_parameter,
     "StartAutomationExecution": _start_execution,
+    "StopAutomationExecution": on("ssm:StopAutomationExecution", _execution),
     "UpdateOpsItem": on("ssm:UpdateOpsItem", _ops_item),
 }
