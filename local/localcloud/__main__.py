@@ -189,6 +189,11 @@ For functions under cargo lambda, in two other shells:
 Everything that happens: curl '{cloud.endpoint_url}/_local/journal?after=0'
 An hour later:           curl -d '{{"forward_seconds": 3600}}' {cloud.endpoint_url}/_local/clock
 The next call throttled: curl -d '{{"kind": "throttle", "times": 1}}' {cloud.endpoint_url}/_local/faults
+
+A yes of somebody else to a runbook that waits, here of the approver lee; Reject is a no:
+  aws iam create-user --user-name lee
+  key=$(aws iam create-access-key --user-name lee --query AccessKey.AccessKeyId --output text)
+  AWS_ACCESS_KEY_ID=$key aws ssm send-automation-signal --signal-type Approve --automation-execution-id …
 Ctrl-C stops it.
 """,
         flush=True,
@@ -217,6 +222,8 @@ def _line(entry: journal.Entry) -> str | None:
         case "invocation":
             outcome = "ok" if entry["ok"] else f"FAILED: {entry['response']}"
             return f"invocation    {entry['function']} ({entry['duration_ms']:.0f} ms) {outcome}"
+        case "execution" if entry["status"] == "Waiting":
+            return f"runbook       {entry['document']}: Waiting, execution {entry['execution_id']}"
         case "execution":
             return f"runbook       {entry['document']}: {entry['status']}"
         case "ops-item":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,18 @@ def client(service: str, credentials: dict[str, str] | None = None, config: Conf
         return _make(service, settings.endpoint_url, credentials or ADMINISTRATOR, config)
     with _making:
         return _administrators(service, settings.endpoint_url)
+
+
+def client_of_user(service: str, name: str) -> Any:
+    """Return a client of an IAM user, who is made if there is none of this name: an approver, for example."""
+    iam = client("iam")
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return client(
+        service,
+        {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]},
+    )
 
 
 @cache

@@ -97,6 +97,7 @@ REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
         "Overwrite": False,
         "Tags": TAGS,
     },
+    ("ssm", "SendAutomationSignal"): {"AutomationExecutionId": EXECUTION, "SignalType": "Approve"},
     ("ssm", "StartAutomationExecution"): {
         "DocumentName": "Mend-Runbook",
         "DocumentVersion": "3",

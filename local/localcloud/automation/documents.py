@@ -227,6 +227,9 @@ def _read_step(name: str, raw: dict[str, Any], following: str | None) -> Step:
         inner=inner,
     )
     _check_flow(step, where)
+    longest = action.longest_timeout
+    if longest and step.timeout_seconds and step.timeout_seconds > longest:
+        raise invalid(f"timeoutSeconds of {where} is more than {longest:.0f}, the most of {action_name}")
     if step.outputs and not action.declares_outputs:
         raise invalid(f"{where}: {action_name} declares no outputs of its own")
     return step

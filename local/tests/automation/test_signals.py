@@ -5,10 +5,11 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 from localcloud import journal
-from localcloud.clients import client
+from localcloud.clients import client, client_of_user
 from localcloud.principals import credentials_of
 
 ROOT = "arn:aws:iam::123456789012:root"
+SESSIONS = "arn:aws:sts::123456789012:assumed-role"
 LEE = "arn:aws:iam::123456789012:user/lee"
 
 
@@ -16,14 +17,7 @@ LEE = "arn:aws:iam::123456789012:user/lee"
 def people(automation):
     """Return clients of Systems Manager by the names of users, and of one session of the role Operator."""
     iam = automation.client("iam")
-    people = {}
-    for name in ("lee", "kim"):
-        iam.create_user(UserName=name)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        people[name] = client(
-            "ssm",
-            {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]},
-        )
+    people = {name: client_of_user("ssm", name) for name in ("lee", "kim")}
     iam.create_role(RoleName="Operator", AssumeRolePolicyDocument="{}")
     people["Operator"] = client("ssm", credentials_of("arn:aws:iam::123456789012:role/Operator", "pat"))
     return people
@@ -39,6 +33,26 @@ def waiting(automation, wait_for_journal):
         return started
 
     return waiting
+
+
+@pytest.fixture
+def events_of(wait_for_journal):
+    """Return a function that gives the details of the events of an execution that ends, in order."""
+
+    def events_of(execution_id):
+        last = wait_for_journal(
+            lambda entry: (
+                entry["kind"] == "event"
+                and entry["event"]["detail-type"].startswith("EC2 Automation Execution")
+                and entry["event"]["detail"]["ExecutionId"] == execution_id
+            )
+        )
+        details = [
+            entry["event"]["detail"] for entry in journal.entries(kind="event") if entry["seq"] <= last["seq"]
+        ]
+        return [detail for detail in details if detail.get("ExecutionId") == execution_id]
+
+    return events_of
 
 
 def wait_until_waiting(wait_for_journal, execution_id, after=0):
@@ -121,13 +135,41 @@ def test_a_role_may_approve(automation, step, waiting, people, approver):
     assert automation.wait(started)["AutomationExecutionStatus"] == "Success"
 
 
-def test_approvers_are_told(automation, step, waiting, people):
+def test_approvers_are_told(automation, step, waiting, people, wait_for_journal):
     topic = automation.client("sns").create_topic(Name="Automation-approvals")["TopicArn"]
     started = waiting([approve(step, "lee", NotificationArn=topic, Message="Close port 22?")])
 
-    [sent] = [each for each in journal.entries(kind="notification") if each["topic_arn"] == topic]
-    assert sent["message"] == "Close port 22?"
+    sent = wait_for_journal(lambda entry: entry["kind"] == "notification" and entry["topic_arn"] == topic)
+    assert sent["subject"] == "AWS Systems Manager Automation: approval required"
+    lines = sent["message"].splitlines()
+    assert f"The automation execution {started} waits for approval." in lines
+    assert {"Close port 22?", "Approvers: lee", "Required approvals: 1"} <= set(lines)
+    assert f"/automation/execution/{started}?region=" in lines[-1]
+    publish = wait_for_journal(
+        lambda entry: entry["kind"] == "api-call" and entry["request"].get("TopicArn") == topic
+    )
+    assert publish["principal"] == f"{SESSIONS}/mend-network/Automation-{started}"
     signal(people["lee"], started, "Approve")
+    assert automation.wait(started)["AutomationExecutionStatus"] == "Success"
+
+
+def test_whoever_answers_the_message_at_once_is_heard(automation, step, people, wait_for_journal):
+    topic = automation.client("sns").create_topic(Name="Automation-quick")["TopicArn"]
+    started = automation.start(automation.create([approve(step, "lee", NotificationArn=topic)]))
+    wait_for_journal(lambda entry: entry["kind"] == "notification" and entry["topic_arn"] == topic)
+
+    signal(people["lee"], started, "Approve")
+
+    assert automation.wait(started)["AutomationExecutionStatus"] == "Success"
+
+
+def test_without_its_topic_nobody_can_be_asked(automation, step):
+    gone = "arn:aws:sns:eu-central-1:123456789012:Automation-gone"
+
+    execution = automation.run([approve(step, "lee", NotificationArn=gone)])
+
+    assert execution["AutomationExecutionStatus"] == "Failed"
+    assert "NotFound" in execution["FailureMessage"]
 
 
 def test_an_approval_that_nobody_gives_times_out(automation, step, waiting, moved_clock):
@@ -138,6 +180,55 @@ def test_an_approval_that_nobody_gives_times_out(automation, step, waiting, move
     moved_clock(days=1)
 
     assert automation.wait(started)["AutomationExecutionStatus"] == "TimedOut"
+
+
+def test_an_approval_has_a_time_of_its_own(automation, step, waiting, moved_clock, events_of):
+    started = waiting([{**approve(step, "lee"), "timeoutSeconds": 86_400}, step("After")])
+
+    moved_clock(hours=25)
+
+    execution = automation.wait(started)
+    assert execution["AutomationExecutionStatus"] == "TimedOut"
+    asked = execution["StepExecutions"][0]
+    assert (asked["StepStatus"], asked["Outputs"]["ApprovalStatus"]) == ("TimedOut", ["Waiting"])
+    assert [(event.get("StepName"), event["Status"]) for event in events_of(started)] == [
+        ("Ask", "TimedOut"),
+        (None, "TimedOut"),
+    ]
+
+
+def test_who_stops_an_execution_withdraws_its_request(automation, step, waiting, people, events_of):
+    started = waiting([approve(step, "lee"), step("After")])
+
+    automation.client("ssm").stop_automation_execution(AutomationExecutionId=started)
+
+    execution = automation.wait(started)
+    assert execution["AutomationExecutionStatus"] == "Cancelled"
+    assert execution["StepExecutions"][0]["Outputs"]["ApprovalStatus"] == ["Waiting"]
+    assert refusal_of(people["lee"], started, "Approve")["Code"] == "InvalidAutomationSignalException"
+    assert [(event.get("StepName"), event["Status"]) for event in events_of(started)] == [
+        ("Ask", "Canceled"),
+        (None, "Canceled"),
+    ]
+
+
+def test_an_approval_waits_a_month_at_most(automation, step):
+    with pytest.raises(ClientError, match="timeoutSeconds of the step Ask is more than 2592000"):
+        automation.create([{**approve(step, "lee"), "timeoutSeconds": 2_592_001}])
+
+
+def test_the_runbooks_parameters_say_who_approves_what(automation, step, people, wait_for_journal):
+    parameters = {"Approvers": {"type": "StringList"}, "What": {"type": "String"}}
+    ask = approve(step, "{{ Approvers }}", Message="{{ What }}")
+    name = automation.create([ask], parameters=parameters)
+
+    refused = automation.wait(automation.start(name, Parameters={"Approvers": [], "What": ["Port 22"]}))
+    assert "Approvers is not a list of 1 to 10 users and roles" in refused["FailureMessage"]
+    started = automation.start(name, Parameters={"Approvers": ["kim", "lee"], "What": ["Port 22"]})
+    wait_until_waiting(wait_for_journal, started)
+    signal(people["lee"], started, "Approve")
+
+    assert automation.wait(started)["AutomationExecutionStatus"] == "Success"
 
 
 @pytest.mark.parametrize(

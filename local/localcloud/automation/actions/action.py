@@ -82,9 +82,15 @@ class StepContext:
         ):
             raise StepTimedOut(TIMED_OUT)
 
-    def wait_for(self, awaited: Awaited, outputs: dict[str, Any]) -> None:
-        """Wait, in status ``Waiting``, for a signal, unless the time-out or an interruption comes first."""
+    def wait_for(
+        self, awaited: Awaited, outputs: dict[str, Any], tell: Callable[[], None] = lambda: None
+    ) -> None:
+        """Wait, in status ``Waiting``, for a signal, unless the time-out or an interruption comes first.
+
+        `tell` asks for the signal; whoever answers at once is heard.
+        """
         self.begin_wait(awaited, outputs)
+        tell()
         self.wait_until(self.latest, lambda: awaited.over)
         self.begin_wait(None, outputs)
 
@@ -98,6 +104,7 @@ class Action:
     """The outputs that it has without declaring them."""
     declares_outputs = False
     default_timeout: float = 3600
+    longest_timeout: float | None = None
     waits = False
     """Whether AWS counts executions with this action as waiting ones."""
 

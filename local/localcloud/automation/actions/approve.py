@@ -12,7 +12,9 @@ from localcloud.automation.waiting import Approval
 
 MOST_APPROVERS = 10
 LONGEST_MESSAGE = 4_096
+MONTH_SECONDS = 2_592_000
 TOPIC_PREFIX = "Automation"
+SUBJECT = "AWS Systems Manager Automation: approval required"
 
 
 class Approve(Action):
@@ -22,6 +24,7 @@ class Approve(Action):
     optional = frozenset({"Message", "MinRequiredApprovals", "NotificationArn"})
     outputs = frozenset({"ApprovalStatus", "ApproverDecisions"})
     default_timeout = WEEK_SECONDS
+    longest_timeout = MONTH_SECONDS
     waits = True
 
     def problems(self, inputs: dict[str, Any]) -> Iterator[str]:
@@ -31,13 +34,11 @@ class Approve(Action):
             yield from _problems(inputs)
 
     def run(self, inputs: dict[str, Any], context: StepContext) -> Result:
-        """Tell the topic, and wait."""
+        """Ask by the topic, and wait."""
         for problem in _problems(inputs):
             raise StepFailure(problem, stage="InputValidation")
         approval = Approval(inputs["Approvers"], int(inputs.get("MinRequiredApprovals", 1)))
-        if "NotificationArn" in inputs:
-            _notify(inputs, context)
-        context.wait_for(approval, approval.outputs)
+        context.wait_for(approval, approval.outputs, lambda: _notify(inputs, approval, context))
         if approval.status == "Rejected":
             raise StepFailure("The approval was rejected", outputs=approval.outputs)
         return Result(outputs=approval.outputs)
@@ -55,12 +56,28 @@ def _problems(inputs: dict[str, Any]) -> Iterator[str]:
         yield f"the name of the topic NotificationArn does not begin with {TOPIC_PREFIX}"
 
 
-def _notify(inputs: dict[str, Any], context: StepContext) -> None:
+def _notify(inputs: dict[str, Any], approval: Approval, context: StepContext) -> None:
+    """Publish to the topic, if there is one, with the rights of the runbook's role."""
+    topic = inputs.get("NotificationArn")
+    if not topic:
+        return
     client = context.role.client("sns", context.remaining())
-    message = inputs.get("Message") or f"{context.scope.execution_id} waits for approval."
-    perform(
-        lambda: client.publish(
-            TopicArn=inputs["NotificationArn"], Subject="Approval requested", Message=message
-        ),
-        context,
-    )
+    text = _text(inputs.get("Message", ""), approval, context)
+    perform(lambda: client.publish(TopicArn=topic, Subject=SUBJECT, Message=text), context)
+
+
+def _text(message: str, approval: Approval, context: StepContext) -> str:
+    """Return what the approvers read. AWS does not document its words."""
+    scope = context.scope
+    console = f"https://{scope.region}.console.aws.amazon.com/systems-manager/automation/execution"
+    return f"""\
+The automation execution {scope.execution_id} waits for approval.
+
+{message}
+
+Approvers: {", ".join(approval.approvers)}
+Required approvals: {approval.needed}
+Waits until: {context.latest:%Y-%m-%dT%H:%M:%SZ}
+
+Approve or reject: {console}/{scope.execution_id}?region={scope.region}
+"""

@@ -130,6 +130,7 @@ OPERATIONS = {
     "GetParameters": _parameters,
     "GetParametersByPath": _parameters_by_path,
     "PutParameter": _put_parameter,
+    "SendAutomationSignal": on("ssm:SendAutomationSignal", _execution),
     "StartAutomationExecution": _start_execution,
     "StopAutomationExecution": on("ssm:StopAutomationExecution", _execution),
     "UpdateOpsItem": on("ssm:UpdateOpsItem", _ops_item),
