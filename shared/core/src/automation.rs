@@ -1,6 +1,6 @@
 //! What Systems Manager Automation calls things.
 
-use crate::text::{consists_of, is_hex, text_type};
+use crate::text::{consists_of, is_hex, is_printable, text_type};
 
 text_type! {
     /// The name of a Mend runbook: `Mend-CloseAdminPorts`. Routes can name no other document.
@@ -77,3 +77,33 @@ text_type! {
 const fn is_role_arn(text: &[u8]) -> bool {
     matches!(text, [b'a', b'r', b'n', b':', b'a', b'w', b's', ..]) && consists_of(text, b":/-_+=,.@", 20, 512)
 }
+
+text_type! {
+    /// The name of a `CloudWatch` alarm.
+    AlarmName, "an alarm's name", "1 to 255 printable ASCII characters", is_alarm_name
+}
+
+const fn is_alarm_name(text: &[u8]) -> bool {
+    is_printable(text, 255)
+}
+
+text_type! {
+    /// The name or ARN of a Change Calendar.
+    CalendarName, "a calendar's name", "letters, digits and . _ - : /, as names and ARNs have them", is_calendar_name
+}
+
+const fn is_calendar_name(text: &[u8]) -> bool {
+    consists_of(text, b"._-:/", 3, 256)
+}
+
+text_type! {
+    /// Who may approve: an IAM user's name, or the ARN of a user, a role or a role's session.
+    Approver, "an approver", "a user's name, or the ARN of a user or role", is_approver
+}
+
+const fn is_approver(text: &[u8]) -> bool {
+    consists_of(text, b":/-_+=,.@", 1, 512)
+}
+
+/// The runbook that asks a person, and runs what was approved as a child.
+pub const APPROVE_AND_RUN: RunbookName = RunbookName::from_static("Mend-ApproveAndRun");

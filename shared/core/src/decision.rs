@@ -5,11 +5,14 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::account::{AccountId, PrincipalArn, Region};
-use crate::automation::{OpsItemId, RunbookName};
+use crate::automation::{ExecutionId, OpsItemId, RunbookName};
+use crate::budget::Spent;
+use crate::exemption::{Exemption, NotAnExemption};
+use crate::guard::Flapping;
 use crate::identity::{AttemptNumber, IncidentId};
 use crate::mode::{Environment, Mode};
 use crate::signal::Cause;
-use crate::switches::KillSwitch;
+use crate::switches::{KillSwitch, OpenBreaker, Scope};
 use crate::text::InvalidText;
 use crate::time::Timestamp;
 
@@ -106,6 +109,36 @@ pub enum Reason {
     KillSwitch(KillSwitch),
     /// The switches could not be read.
     SwitchesUnreadable,
+    /// A person wants the resource left alone.
+    Exempt(Exemption),
+    /// An exemption of the resource has ended.
+    ExemptionEnded(Timestamp),
+    /// An exemption of the resource reaches too far ahead to hold.
+    ExemptionTooLong(Timestamp),
+    /// What is written down as an exemption of the resource is none.
+    ExemptionNotUnderstood,
+    /// The tags of the resource could not be read.
+    TagsUnreadable,
+    /// A circuit breaker is open.
+    BreakerOpen(OpenBreaker),
+    /// A change calendar is closed, until then if that is known.
+    CalendarClosed(Option<Timestamp>),
+    /// A change calendar closes before the repair would be done.
+    CalendarCloses(Timestamp),
+    /// The change calendars could not be read.
+    CalendarUnreadable(Environment),
+    /// What is critical on this route is answered whatever the calendar says.
+    Emergency,
+    /// A budget is spent.
+    BudgetSpent(Spent),
+    /// The problem keeps coming back.
+    Flapping(Flapping),
+    /// There is nobody to ask for approval.
+    NoApprovers,
+    /// The request for approval was rejected, or nobody answered it.
+    NotApproved(AttemptNumber, String),
+    /// The execution undid a repair of the incident.
+    Undone(ExecutionId),
     /// The runbook does not exist, or has no role.
     RunbookUnavailable(RunbookName),
     /// An attempt of another incident works on the resource.
@@ -194,8 +227,10 @@ impl fmt::Display for Reason {
             Self::CauseViolated(cause) => write!(f, "{cause} reports a violation"),
             Self::CauseCleared(cause) => write!(f, "{cause} no longer reports a violation"),
             Self::ModeIs(mode, origin) => write!(f, "mode {mode}: {origin}"),
-            Self::KillSwitch(KillSwitch::Engaged(Some(why))) => write!(f, "the kill switch is engaged: {why}"),
-            Self::KillSwitch(KillSwitch::Engaged(None)) => f.write_str("the kill switch is engaged"),
+            Self::KillSwitch(KillSwitch::Engaged { why: Some(why), .. }) => {
+                write!(f, "the kill switch is engaged: {why}")
+            }
+            Self::KillSwitch(KillSwitch::Engaged { why: None, .. }) => f.write_str("the kill switch is engaged"),
             Self::KillSwitch(KillSwitch::Missing) => {
                 f.write_str("the kill switch is missing, which counts as engaged")
             }
@@ -204,6 +239,46 @@ impl fmt::Display for Reason {
             }
             Self::KillSwitch(KillSwitch::Released) => f.write_str("the kill switch is released"),
             Self::SwitchesUnreadable => f.write_str("the kill switch could not be read, which counts as engaged"),
+            Self::Exempt(exemption) => write!(f, "exempt {exemption}"),
+            Self::ExemptionEnded(until) => write!(f, "the exemption of the resource ended at {until}"),
+            Self::ExemptionTooLong(until) => write!(
+                f,
+                "the exemption of the resource until {until} does not hold, because that is more than 90 days ahead"
+            ),
+            Self::ExemptionNotUnderstood => {
+                write!(f, "the exemption of the resource does not hold: {NotAnExemption}")
+            }
+            Self::TagsUnreadable => {
+                f.write_str("the resource's tags could not be read, and they might speak of an exemption")
+            }
+            Self::BreakerOpen(OpenBreaker { scope: Scope::All, why }) => {
+                write!(f, "the circuit breaker of all routes is open: {why}")
+            }
+            Self::BreakerOpen(OpenBreaker { scope: Scope::Route(_), why }) => {
+                write!(f, "the route's circuit breaker is open: {why}")
+            }
+            Self::CalendarClosed(Some(opens)) => write!(f, "the change calendar is closed until {opens}"),
+            Self::CalendarClosed(None) => f.write_str("the change calendar is closed"),
+            Self::CalendarCloses(closes) => {
+                write!(f, "the change calendar closes at {closes}, before the repair would surely be done")
+            }
+            Self::CalendarUnreadable(Environment::Prod) => {
+                f.write_str("the change calendar could not be read, which counts as closed in prod")
+            }
+            Self::CalendarUnreadable(environment) => {
+                write!(f, "the change calendar could not be read, which counts as open in {environment}")
+            }
+            Self::Emergency => f.write_str("it is critical, and the route answers emergencies all the same"),
+            Self::BudgetSpent(spent) => spent.fmt(f),
+            Self::Flapping(Flapping { times, by }) => {
+                write!(f, "the problem came {times} times in a day")?;
+                by.as_ref().map_or(Ok(()), |by| write!(f, ", and {by} changed the resource last"))
+            }
+            Self::NoApprovers => {
+                f.write_str("approval is needed and the stack's parameter Approvers names nobody")
+            }
+            Self::NotApproved(number, why) => write!(f, "attempt {number} was not approved: {why}"),
+            Self::Undone(execution) => write!(f, "execution {execution} undid the repair"),
             Self::RunbookUnavailable(runbook) => write!(f, "the runbook {runbook} is not there to be started"),
             Self::ResourceHeld(other) => write!(f, "incident {other} is being remediated on the same resource"),
             Self::NextAttempt(number) => write!(f, "attempt {number} begins"),
@@ -268,6 +343,78 @@ impl fmt::Display for Reason {
             Self::StartHeld(number) => write!(f, "the start of attempt {number} waits"),
             Self::RouteGone => f.write_str("the incident's route is no longer in the policy"),
             Self::Resumed => f.write_str("what an earlier invocation left undone is carried on"),
+        }
+    }
+}
+
+impl Reason {
+    /// A name for metrics and queries: what is counted under it stays comparable when the words change.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CauseViolated(_) => "cause-violated",
+            Self::CauseCleared(_) => "cause-cleared",
+            Self::ModeIs(Mode::Off, _) => "mode-off",
+            Self::ModeIs(Mode::Observe, _) => "mode-observe",
+            Self::ModeIs(Mode::Approve, _) => "mode-approve",
+            Self::ModeIs(Mode::Enforce, _) => "mode-enforce",
+            Self::KillSwitch(_) => "kill-switch",
+            Self::SwitchesUnreadable => "switches-unreadable",
+            Self::Exempt(_) => "exempt",
+            Self::ExemptionEnded(_) => "exemption-ended",
+            Self::ExemptionTooLong(_) => "exemption-too-long",
+            Self::ExemptionNotUnderstood => "exemption-not-understood",
+            Self::TagsUnreadable => "tags-unreadable",
+            Self::BreakerOpen(_) => "breaker-open",
+            Self::CalendarClosed(_) => "calendar-closed",
+            Self::CalendarCloses(_) => "calendar-closes",
+            Self::CalendarUnreadable(_) => "calendar-unreadable",
+            Self::Emergency => "emergency",
+            Self::BudgetSpent(_) => "budget-spent",
+            Self::Flapping(_) => "flapping",
+            Self::NoApprovers => "no-approvers",
+            Self::NotApproved(..) => "not-approved",
+            Self::Undone(_) => "undone",
+            Self::RunbookUnavailable(_) => "runbook-unavailable",
+            Self::ResourceHeld(_) => "resource-held",
+            Self::NextAttempt(_) => "next-attempt",
+            Self::AlreadyKnown => "already-known",
+            Self::HeldElsewhere => "held-elsewhere",
+            Self::NothingToClear => "nothing-to-clear",
+            Self::NotLookedSince(_) => "not-looked-since",
+            Self::CausesRemain(_) => "causes-remain",
+            Self::AttemptRuns(_) => "attempt-runs",
+            Self::AwaitsPerson => "awaits-person",
+            Self::RequestWithdrawn => "request-withdrawn",
+            Self::PersonClosed(_) => "person-closed",
+            Self::PersonReopened(_) => "person-reopened",
+            Self::OwnChange => "own-change",
+            Self::OtherStatus => "other-status",
+            Self::OtherOpsItem(_) => "other-ops-item",
+            Self::NotAnIncident => "not-an-incident",
+            Self::NotLive => "not-live",
+            Self::Remediated => "remediated",
+            Self::AlreadyCompliant => "already-compliant",
+            Self::Contradicted(_) => "contradicted",
+            Self::AttemptFailed(..) => "attempt-failed",
+            Self::AttemptsExhausted(_) => "attempts-exhausted",
+            Self::NoRoute(_) => "no-route",
+            Self::OtherResourceType(_) => "other-resource-type",
+            Self::InsufficientData => "insufficient-data",
+            Self::MemberAccount(_) => "member-account",
+            Self::OtherRegion(_) => "other-region",
+            Self::ForeignAccount => "foreign-account",
+            Self::Hostile(..) => "hostile",
+            Self::NotAnAttempt => "not-an-attempt",
+            Self::Restored => "restored",
+            Self::NotEnded => "not-ended",
+            Self::UnknownIncident(_) => "unknown-incident",
+            Self::OtherAttempt(_) => "other-attempt",
+            Self::NotThePlan(_) => "not-the-plan",
+            Self::NothingComplains => "nothing-complains",
+            Self::StartHeld(_) => "start-held",
+            Self::RouteGone => "route-gone",
+            Self::Resumed => "resumed",
         }
     }
 }

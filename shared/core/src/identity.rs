@@ -46,18 +46,25 @@ pub fn resource_key(resource: &Resource) -> String {
 }
 
 fn digest(parts: &[&str]) -> std::borrow::Cow<'static, str> {
+    let mut digits = whole_digest(parts);
+    digits.truncate(32);
+    digits.into()
+}
+
+/// A SHA-256 over the parts, in hexadecimal digits.
+pub(crate) fn whole_digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         // A line break cannot be in any part, so no two lists of parts hash the same text.
         hash.update(part.as_bytes());
         hash.update(b"\n");
     }
-    let mut digits = String::with_capacity(32);
-    for byte in hash.finalize().iter().take(16) {
+    let mut digits = String::with_capacity(64);
+    for byte in &hash.finalize() {
         // Writing to a string does not fail.
         let _ = write!(digits, "{byte:02x}");
     }
-    digits.into()
+    digits
 }
 
 /// How many times the problem has come back: 1 for the first time.

@@ -4,7 +4,12 @@
 
 pub mod account;
 pub mod automation;
+pub mod breaker;
+pub mod budget;
+pub mod calendar;
 pub mod decision;
+pub mod exemption;
+pub mod gathering;
 pub mod guard;
 pub mod identity;
 pub mod incident;

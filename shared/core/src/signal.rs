@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::account::PrincipalArn;
 use crate::resource::Resource;
 use crate::text::{InvalidText, consists_of, text_type};
 use crate::time::Timestamp;
@@ -103,4 +104,6 @@ pub struct Signal {
     pub recorded_at: Timestamp,
     /// Whether it may be acted on.
     pub freshness: Freshness,
+    /// Who changed the resource, where the event says so.
+    pub changed_by: Option<PrincipalArn>,
 }

@@ -108,6 +108,26 @@ const fn begins_with(text: &[u8], beginning: &[u8]) -> bool {
     true
 }
 
+/// An operator's words go into OpsItems and notifications: one line, not too long.
+pub(crate) fn printable(text: &str) -> String {
+    text.trim().chars().filter(|character| !character.is_control()).take(200).collect()
+}
+
+/// ASCII that can be seen, and spaces.
+pub(crate) const fn is_printable(text: &[u8], longest: usize) -> bool {
+    if text.is_empty() || text.len() > longest {
+        return false;
+    }
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        if !byte.is_ascii_graphic() && *byte != b' ' {
+            return false;
+        }
+        rest = tail;
+    }
+    true
+}
+
 /// Lower-case words joined by single hyphens, as route names and problems are written.
 pub(crate) const fn is_kebab_case(text: &[u8], longest: usize) -> bool {
     if text.is_empty() || text.len() > longest {

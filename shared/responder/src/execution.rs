@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mend_core::automation::{ExecutionId, ParameterName, RunbookName};
+use mend_core::automation::{APPROVE_AND_RUN, ExecutionId, ParameterName, RunbookName};
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::identity::{AttemptNumber, IncidentId};
-use mend_core::incident::{AttemptReport, Outcome};
+use mend_core::incident::{AttemptReport, Outcome, Undoing};
 use mend_core::time::Timestamp;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// What an execution says of itself, as far as an attempt's outcome needs it.
@@ -24,11 +25,30 @@ pub struct Execution {
     pub ended_at: Option<Timestamp>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// The execution whose child it is.
+    pub parent: Option<ExecutionId>,
+    /// How its steps stand, in the API's spelling, by their names.
+    pub steps: BTreeMap<String, String>,
+}
+
+/// What an execution was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// An attempt at a repair.
+    Attempt(AttemptReport),
+    /// The undoing of one.
+    Undoing(Undoing),
 }
 
 /// Every Mend runbook ends in a step of this name.
 const OUTCOME: &str = "Conclude.Outcome";
 const CHANGES: &str = "Conclude.Changes";
+/// Restore runbooks say which incident's repair they have undone, and which parameter exempts the resource since.
+const INCIDENT: &str = "Conclude.Incident";
+const EXEMPTION: &str = "Conclude.Exemption";
+/// The step of `Mend-ApproveAndRun` that asks, and the id of the child that it runs.
+const REQUEST: &str = "RequestApproval";
+const CHILD: &str = "Run.ExecutionId";
 /// A step that records what it found, before anything is changed, has an output of this name.
 const BEFORE_STATE: &str = ".BeforeState";
 
@@ -41,46 +61,111 @@ pub enum NoReport {
     NotYet,
 }
 
-/// What the execution says of the attempt that it was.
-pub fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<AttemptReport, NoReport> {
+/// What the execution says of the attempt that it was, or of the repair that it has undone.
+pub fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result<Ended, NoReport> {
     let ignore = |reason| Err(NoReport::NotOurs(Decision::new(Verdict::Ignore, reason)));
-    let parameter = |name: &str| execution.parameters.get(name).and_then(|values| values.first());
-    let incident = parameter("Incident").and_then(|text| text.parse::<IncidentId>().ok());
-    let attempt = parameter("Attempt").and_then(|text| text.parse::<AttemptNumber>().ok());
-    let runbook = RunbookName::new(execution.document.as_str()).ok();
-    let (Some(incident), Some(attempt), Some(runbook)) = (incident, attempt, runbook) else {
+    let Ok(runbook) = RunbookName::new(execution.document.as_str()) else {
         return ignore(Reason::NotAnAttempt);
     };
-    // Outputs of an execution that did not succeed are placeholders.
-    let succeeded = execution.status == "Success";
-    let output = |name: &str| {
-        let text = execution.outputs.get(name).and_then(|values| values.first())?;
-        (succeeded && !text.is_empty()).then(|| text.clone())
+    let ended_at = execution.ended_at.unwrap_or(now);
+    if let Some("Restored" | "AlreadyRestored") = execution.output(OUTCOME) {
+        let Some(incident) = execution.output(INCIDENT).and_then(|text| text.parse().ok()) else {
+            return ignore(Reason::Restored);
+        };
+        return Ok(Ended::Undoing(Undoing {
+            incident,
+            execution: id.clone(),
+            changes: execution.output(CHANGES).map(str::to_owned),
+            exemption: execution.output(EXEMPTION).map(str::to_owned),
+            at: ended_at,
+        }));
+    }
+    let incident = execution.parameter("Incident").and_then(|text| text.parse::<IncidentId>().ok());
+    let attempt = execution.parameter("Attempt").and_then(|text| text.parse::<AttemptNumber>().ok());
+    let (Some(incident), Some(attempt)) = (incident, attempt) else {
+        return ignore(Reason::NotAnAttempt);
     };
-    let outcome = match (execution.status.as_str(), output(OUTCOME).as_deref()) {
-        ("Success", Some("Remediated")) => Outcome::Remediated,
-        ("Success", Some("AlreadyCompliant")) => Outcome::AlreadyCompliant,
-        ("Success", Some("Restored" | "AlreadyRestored")) => return ignore(Reason::Restored),
-        ("Success", _) => Outcome::failed("it ended without saying what it achieved"),
-        ("Failed", _) => {
-            Outcome::failed(execution.failure.as_deref().unwrap_or("the execution failed without a message"))
-        }
-        ("TimedOut", _) => Outcome::TimedOut,
-        ("Cancelled" | "Canceled", _) => Outcome::failed("it was cancelled"),
-        ("Rejected", _) => Outcome::failed("it was rejected"),
-        _ => return Err(NoReport::NotYet),
-    };
-    Ok(AttemptReport {
+    let asks = runbook == APPROVE_AND_RUN;
+    let outcome = if asks { execution.answer() } else { execution.outcome() };
+    let Some(outcome) = outcome else { return Err(NoReport::NotYet) };
+    let child = execution.outputs.get(CHILD).and_then(|values| values.first());
+    let child = child.and_then(|id| ExecutionId::new(id.as_str()).ok()).filter(|_| asks);
+    Ok(Ended::Attempt(AttemptReport {
         incident,
         attempt,
         runbook,
-        execution: id.clone(),
-        parameters: parameters(execution),
+        execution: child.unwrap_or_else(|| id.clone()),
+        request: if asks { Some(id.clone()) } else { execution.parent.clone() },
+        parameters: if asks { approved_parameters(execution) } else { parameters(execution) },
         outcome,
-        ended_at: execution.ended_at.unwrap_or(now),
-        changes: output(CHANGES),
+        ended_at,
+        changes: execution.output(CHANGES).map(str::to_owned),
         before_state: before_state(execution),
-    })
+    }))
+}
+
+impl Execution {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name)?.first().map(String::as_str)
+    }
+
+    /// Outputs of an execution that did not succeed are placeholders.
+    fn output(&self, name: &str) -> Option<&str> {
+        let text = self.outputs.get(name)?.first()?;
+        (self.status == "Success" && !text.is_empty()).then_some(text)
+    }
+
+    /// How it ended; nothing if it has not.
+    fn outcome(&self) -> Option<Outcome> {
+        Some(match (self.status.as_str(), self.output(OUTCOME)) {
+            ("Success", Some("Remediated")) => Outcome::Remediated,
+            ("Success", Some("AlreadyCompliant")) => Outcome::AlreadyCompliant,
+            ("Success", _) => Outcome::failed("it ended without saying what it achieved"),
+            ("Failed", _) => {
+                Outcome::failed(self.failure.as_deref().unwrap_or("the execution failed without a message"))
+            }
+            ("TimedOut", _) => Outcome::TimedOut,
+            ("Cancelled" | "Canceled", _) => Outcome::Cancelled,
+            ("Rejected", _) => Outcome::failed("it was rejected"),
+            _ => return None,
+        })
+    }
+
+    /// How the question for approval ended, or the child that was approved.
+    fn answer(&self) -> Option<Outcome> {
+        let ended = self.outcome()?;
+        let asked = self.steps.get(REQUEST).map(String::as_str);
+        Some(match (self.status.as_str(), asked) {
+            ("Success", _) | (_, Some("Success" | "Approved")) => ended,
+            (_, Some("TimedOut")) | ("TimedOut", _) => Outcome::not_approved("nobody answered in time"),
+            (_, Some("Cancelled")) | ("Cancelled" | "Canceled", _) => {
+                Outcome::not_approved("the request was cancelled")
+            }
+            (_, Some("Rejected")) | ("Rejected", _) => Outcome::not_approved("it was rejected"),
+            // Nobody could be asked.
+            (_, Some(_) | None) => ended,
+        })
+    }
+}
+
+/// The child's own parameters, as they were approved: a map, whose values may be lists.
+fn approved_parameters(execution: &Execution) -> BTreeMap<ParameterName, String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Value {
+        One(String),
+        List(Vec<String>),
+    }
+    let text = execution.parameter("RunbookParameters").unwrap_or_default();
+    let approved: BTreeMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let named = approved.into_iter().filter_map(|(name, value)| {
+        let value = match value {
+            Value::One(value) => value,
+            Value::List(values) => values.into_iter().next()?,
+        };
+        Some((ParameterName::new(name).ok()?, value))
+    });
+    named.collect()
 }
 
 fn parameters(execution: &Execution) -> BTreeMap<ParameterName, String> {

@@ -12,6 +12,6 @@ pub mod world;
 
 pub use answer::Answer;
 pub use error::{CallError, FinalError, ResponseError, RetryableError, chain};
-pub use execution::{Execution, NoReport, report};
+pub use execution::{Ended, Execution, NoReport, report};
 pub use reconcile::{Limits, Reconciled};
 pub use respond::{Invocation, Responder, Stack};

@@ -5,13 +5,17 @@ use std::future::Future;
 
 use mend_core::account::PrincipalArn;
 use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, RunbookName};
-use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{Attempt, AttemptReport, Incident, PersonsWord, Plan};
+use mend_core::breaker::Tallies;
+use mend_core::budget::{BudgetLimits, Spent};
+use mend_core::calendar::CalendarState;
+use mend_core::exemption::ExemptionTags;
+use mend_core::gathering::{GatheringId, Member};
+use mend_core::identity::{AttemptNumber, Fingerprint, IncidentId};
+use mend_core::incident::{AttemptReport, Incident, PersonsWord, Plan, Undoing};
 use mend_core::policy::RouteName;
-use mend_core::report::{MendEvent, Notification, OpsItemContent};
+use mend_core::report::{ApprovalRequest, Gathering, MendEvent, Notification, OpsItemContent};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{CauseState, ConfigRuleName, Signal};
-use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 
 use crate::error::CallError;
@@ -26,6 +30,8 @@ pub enum News {
     Outcome(AttemptReport),
     /// What a person says with the OpsItem.
     Person(PersonsWord),
+    /// That a restore runbook has undone a repair.
+    Undoing(Undoing),
 }
 
 impl News {
@@ -37,6 +43,7 @@ impl News {
             // Whoever runs the runbook by hand under the same incident and attempt is another teller.
             Self::Outcome(report) => format!("{ATTEMPT}{}", report.execution),
             Self::Person(word) => format!("{OPS_ITEM}{}", word.ops_item),
+            Self::Undoing(undoing) => format!("{ATTEMPT}{}", undoing.execution),
         }
     }
 
@@ -47,6 +54,7 @@ impl News {
             Self::Signal(signal) => ToldAt { at: signal.at, recorded_at: signal.recorded_at },
             Self::Outcome(report) => ToldAt { at: report.ended_at, recorded_at: report.ended_at },
             Self::Person(word) => ToldAt { at: word.at, recorded_at: word.at },
+            Self::Undoing(undoing) => ToldAt { at: undoing.at, recorded_at: undoing.at },
         }
     }
 
@@ -55,7 +63,7 @@ impl News {
     pub const fn begins(&self) -> bool {
         match self {
             Self::Signal(_) => true,
-            Self::Outcome(_) | Self::Person(_) => false,
+            Self::Outcome(_) | Self::Person(_) | Self::Undoing(_) => false,
         }
     }
 }
@@ -157,6 +165,35 @@ pub enum Hold {
     Release,
 }
 
+/// What becomes of the budgets, in the same transaction as the row: they are exact, and a crash leaks nothing.
+///
+/// Running attempts are kept as a set of fingerprints: an incident has one attempt at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Booking {
+    /// The route whose budget it is; none if nothing is booked.
+    pub route: Option<RouteName>,
+    /// An execution will be started, within these limits.
+    pub start: Option<Start>,
+    /// The incident's attempt is under way no more.
+    pub ends: bool,
+    /// An attempt has ended, and whether it failed: what the circuit breaker counts.
+    pub ended: Option<bool>,
+    /// The incident gets an OpsItem of its own, if fewer than so many others of the route got one in this hour.
+    pub own_ops_item: Option<u32>,
+}
+
+/// A start that is booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The limits that it has to keep.
+    pub limits: BudgetLimits,
+    /// Whether an attempt is under way since. A request for approval is a start, and no attempt that is under way.
+    pub runs: bool,
+    /// When the execution may be started: two starts keep their distance. Not before the last booked one and
+    /// [`SPACING`](mend_core::budget::SPACING), not later than is worth waiting for.
+    pub latest: Timestamp,
+}
+
 /// One write of a row.
 #[derive(Clone, Debug)]
 pub struct Write<'a> {
@@ -166,6 +203,10 @@ pub struct Write<'a> {
     pub row: &'a Row,
     /// What becomes of the hold on the resource, in the same transaction.
     pub hold: Hold,
+    /// What becomes of the budgets, in the same transaction.
+    pub booking: &'a Booking,
+    /// The time of the write.
+    pub now: Timestamp,
     /// What executions found before their changes, kept for their restore runbooks.
     pub before_states: &'a [AttemptReport],
     /// The generation that this write ends, kept as history.
@@ -175,12 +216,21 @@ pub struct Write<'a> {
 /// What came of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// Done; this is the row's new version.
-    Version(u64),
+    /// Done.
+    Done {
+        /// The row's new version.
+        version: u64,
+        /// When the execution that was booked may be started.
+        start_at: Option<Timestamp>,
+    },
     /// The row is no longer the version that was to be replaced.
     Overtaken,
     /// Another incident's attempt holds the resource.
     ResourceHeld(IncidentId),
+    /// A budget is spent.
+    Spent(Spent),
+    /// Enough incidents of the route have got an OpsItem of their own in this hour.
+    TooManyOpsItems,
 }
 
 /// The ledger: the only state that Mend keeps.
@@ -218,7 +268,35 @@ pub trait Ledger {
     ) -> impl Future<Output = Result<Claim, CallError>>;
 
     /// Rows that may need something, a page at a time, in no order that means anything, and a little behind.
-    fn open_rows(&self, after: Option<&Fingerprint>) -> impl Future<Output = Result<OpenRows, CallError>>;
+    fn open_rows(&self, after: Option<&OpenKey>) -> impl Future<Output = Result<OpenRows, CallError>>;
+
+    /// What has ended in this hour and the one before.
+    fn tallies(&self, route: &RouteName, now: Timestamp) -> impl Future<Output = Result<Tallies, CallError>>;
+
+    /// Whether something that is told once has been told. It is forgotten after 120 days.
+    fn is_told(&self, key: &str) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Takes down that it has been told.
+    fn mark_told(&self, key: &str, now: Timestamp) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Puts an incident into a gathering, or what has become of it. Comes back with the gathering, which begins now if
+    /// it had not.
+    fn gather(
+        &self,
+        id: &GatheringId,
+        member: &Member,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Gathering, CallError>>;
+
+    /// Those who are in a gathering, a page at a time, by fingerprint.
+    fn members(
+        &self,
+        id: &GatheringId,
+        after: Option<&Fingerprint>,
+    ) -> impl Future<Output = Result<Members, CallError>>;
+
+    /// Takes down what has become of a gathering. One that is over is no longer among the open rows.
+    fn keep_gathering(&self, gathering: &Gathering) -> impl Future<Output = Result<(), CallError>>;
 
     /// Begins a run of `reconcile`. `None`: another one is under way.
     fn begin_run(&self, lease: &Lease, now: Timestamp)
@@ -233,8 +311,23 @@ pub trait Ledger {
 pub struct OpenRows {
     /// By fingerprint.
     pub rows: Vec<(Fingerprint, Row)>,
+    /// Gatherings that are not over.
+    pub gatherings: Vec<Gathering>,
     /// Those that could not be understood.
     pub not_understood: Vec<String>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<OpenKey>,
+}
+
+/// Where a page of open rows ends, in the ledger's own terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenKey(pub String);
+
+/// A page of those who are in a gathering.
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// They.
+    pub members: Vec<Member>,
     /// Where the next page begins; none after the last.
     pub next: Option<Fingerprint>,
 }
@@ -249,6 +342,8 @@ pub struct LastRun {
     pub people_heard_at: Option<Timestamp>,
     /// The rule that Config is asked about next; none if it was asked about all.
     pub rule: Option<ConfigRuleName>,
+    /// What the kill switch said when people were told about it last.
+    pub kill: Option<String>,
 }
 
 /// `OpsCenter`.
@@ -289,13 +384,13 @@ pub struct OpsItemSeen {
 
 /// A start of a runbook.
 #[derive(Clone, Debug)]
-pub struct Start<'a> {
+pub struct Launch<'a> {
     /// What.
     pub plan: &'a Plan,
     /// For which incident.
     pub incident: &'a IncidentId,
     /// For which attempt.
-    pub attempt: mend_core::identity::AttemptNumber,
+    pub attempt: AttemptNumber,
     /// The key: Automation starts one execution for it.
     pub client_token: String,
 }
@@ -306,16 +401,25 @@ pub trait Automation {
     fn version(&self, runbook: &RunbookName) -> impl Future<Output = Result<DocumentVersion, CallError>>;
 
     /// Starts an execution. `None`: it has been started before, and its id is not known.
-    fn start(&self, start: &Start<'_>) -> impl Future<Output = Result<Option<ExecutionId>, CallError>>;
+    fn start(&self, launch: &Launch<'_>) -> impl Future<Output = Result<Option<ExecutionId>, CallError>>;
+
+    /// Starts the execution that asks for approval, and runs what is approved. `None` as for a start.
+    fn ask(&self, request: &ApprovalRequest) -> impl Future<Output = Result<Option<ExecutionId>, CallError>>;
+
+    /// Stops an execution. One that is over, or gone, stays so.
+    fn stop(&self, id: &ExecutionId) -> impl Future<Output = Result<(), CallError>>;
 
     /// Reads an execution. `None`: Automation knows none of that id; it forgets after 30 days.
     fn execution(&self, id: &ExecutionId) -> impl Future<Output = Result<Option<Execution>, CallError>>;
 
-    /// Finds the execution that was started for an attempt, by its tags and parameters.
+    /// Finds the execution of a document that was started for an attempt, by its tags and parameters, if it was not
+    /// started before `since`.
     fn find_execution(
         &self,
+        document: &RunbookName,
         incident: &IncidentId,
-        attempt: &Attempt,
+        attempt: AttemptNumber,
+        since: Timestamp,
     ) -> impl Future<Output = Result<Option<ExecutionId>, CallError>>;
 }
 
@@ -371,19 +475,49 @@ pub trait EventBus {
     fn put(&self, event: &MendEvent) -> impl Future<Output = Result<(), CallError>>;
 }
 
-/// Operators' switches.
+/// Parameter Store, where operators' switches are.
 pub trait SwitchBoard {
-    /// Reads what bears on a route; not older than 30 seconds.
-    fn switches(&self, route: &RouteName) -> impl Future<Output = Result<Switches, CallError>>;
+    /// Those of the named parameters that exist; not older than 20 seconds.
+    fn parameters(&self, names: &[&str]) -> impl Future<Output = Result<BTreeMap<String, String>, CallError>>;
+
+    /// The same, if it is known without a call.
+    fn known_parameters(&self, names: &[&str]) -> Option<BTreeMap<String, String>>;
+
+    /// Everything below a path, as it is now. What is asked for in the next 20 seconds is known from it.
+    fn parameters_below(&self, path: &str) -> impl Future<Output = Result<BTreeMap<String, String>, CallError>>;
+
+    /// Creates a parameter. `false`: there is one of that name, and it stays as it is.
+    fn create_parameter(&self, name: &str, value: &str) -> impl Future<Output = Result<bool, CallError>>;
+}
+
+/// Change calendars.
+pub trait Calendars {
+    /// What they say together; not older than 20 seconds. `None`: there are none.
+    fn calendar(&self) -> impl Future<Output = Result<Option<CalendarState>, CallError>>;
+}
+
+/// Tags of resources.
+pub trait Tags {
+    /// What the tags of the resource with that ARN say about an exemption.
+    fn exemption_tags(&self, arn: &str) -> impl Future<Output = Result<ExemptionTags, CallError>>;
 }
 
 /// The time.
 pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
+
+    /// Waits until then.
+    fn wait_until(&self, time: Timestamp) -> impl Future<Output = ()>;
 }
 
 /// All of it.
-pub trait World: Ledger + OpsCenter + Automation + Configuration + Topic + EventBus + SwitchBoard + Clock {}
+pub trait World:
+    Ledger + OpsCenter + Automation + Configuration + Topic + EventBus + SwitchBoard + Calendars + Tags + Clock
+{
+}
 
-impl<W: Ledger + OpsCenter + Automation + Configuration + Topic + EventBus + SwitchBoard + Clock> World for W {}
+impl<W> World for W where
+    W: Ledger + OpsCenter + Automation + Configuration + Topic + EventBus + SwitchBoard + Calendars + Tags + Clock
+{
+}

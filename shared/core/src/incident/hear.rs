@@ -1,11 +1,13 @@
 //! What a signal or an outcome changes in an incident.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{
-    Attempt, AttemptReport, CauseRecord, Change, FinishedAttempt, Incident, Outcome, PersonsWord, Resolution,
-    Shown, State,
+    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Outcome, PersonsWord,
+    Resolution, Shown, State,
 };
+use crate::automation::APPROVE_AND_RUN;
 use crate::decision::{Decision, Reason, Verdict};
 use crate::identity::{Fingerprint, Generation, IncidentId};
 use crate::policy::Route;
@@ -76,6 +78,8 @@ impl Incident {
             route: route.name.clone(),
             severity: route.severity,
             opened_at: now,
+            earlier: Vec::new(),
+            changed_by: signal.changed_by.clone(),
             evidence: signal.freshness,
             causes: BTreeMap::from([(signal.cause.clone(), CauseRecord { state: signal.state, at: signal.at })]),
             state: State::Open,
@@ -83,6 +87,9 @@ impl Incident {
             occasions: 0,
             people_know: false,
             outbox: Vec::new(),
+            approval: None,
+            withdrawn: Vec::new(),
+            gathering: None,
             ops_item: None,
             ops_item_shows: None,
             notes: Vec::new(),
@@ -120,18 +127,20 @@ impl Incident {
             }
             let id =
                 IncidentId { fingerprint: self.id.fingerprint.clone(), generation: self.id.generation.next() };
-            *self = Self::generation(id, signal, route, now);
+            let earlier = self.openings_before(now);
+            *self = Self { earlier, ..Self::generation(id, signal, route, now) };
             return Heard::new(Consequence::Undecided, [Reason::CauseViolated(signal.cause.clone())]);
         }
         let was_violated = self.is_violated_by(&signal.cause);
         self.causes.insert(signal.cause.clone(), record);
         self.evidence = self.evidence.min(signal.freshness);
+        self.changed_by = signal.changed_by.clone().or_else(|| self.changed_by.take());
         if !was_violated {
             self.tell(now, format!("{} reports a violation as of {}", signal.cause, signal.at));
         }
         let violated = Reason::CauseViolated(signal.cause.clone());
         match &self.state {
-            State::Open | State::Observed(_) | State::Suppressed | State::Deferred => {
+            State::Open | State::Observed(_) | State::Suppressed | State::Deferred { .. } => {
                 Heard::new(Consequence::Undecided, [violated])
             }
             // The person had the last word about what was seen until then; this is seen since.
@@ -146,6 +155,27 @@ impl Incident {
                 Heard::new(Consequence::Nothing, [violated, Reason::AwaitsPerson])
             }
         }
+    }
+
+    /// When the generations of the last day began, this one included.
+    fn openings_before(&self, now: Timestamp) -> Vec<Timestamp> {
+        const DAY: Duration = Duration::from_hours(24);
+        let own = match self.state {
+            State::Resolved { how: Resolution::AlreadyCompliant, .. } => None,
+            State::Resolved {
+                how: Resolution::Remediated | Resolution::Cleared | Resolution::ByPerson, ..
+            }
+            | State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred { .. }
+            | State::AwaitingApproval(_)
+            | State::Remediating(_)
+            | State::Escalated
+            | State::Reopened => Some(self.opened_at),
+        };
+        let openings = self.earlier.iter().copied().chain(own);
+        openings.filter(|opened_at| now.since(*opened_at) < DAY).collect()
     }
 
     fn hear_clear(&mut self, signal: &Signal, record: CauseRecord, now: Timestamp) -> Heard {
@@ -170,7 +200,7 @@ impl Incident {
             State::Open
             | State::Observed(_)
             | State::Suppressed
-            | State::Deferred
+            | State::Deferred { .. }
             | State::Escalated
             | State::Reopened => {}
         }
@@ -190,14 +220,15 @@ impl Incident {
         let attempt = match &self.state {
             // A person may start the planned attempt from the OpsItem: that is the approval.
             State::Remediating(attempt) | State::AwaitingApproval(attempt)
-                if attempt.number == report.attempt && attempt.plan.runbook == report.runbook =>
+                if attempt.number == report.attempt
+                    && (attempt.plan.runbook == report.runbook || APPROVE_AND_RUN == report.runbook) =>
             {
                 attempt.clone()
             }
             State::Open
             | State::Observed(_)
             | State::Suppressed
-            | State::Deferred
+            | State::Deferred { .. }
             | State::AwaitingApproval(_)
             | State::Remediating(_)
             | State::Escalated
@@ -209,6 +240,11 @@ impl Incident {
             attempt.plan.parameters.iter().all(|(name, value)| report.parameters.get(name) == Some(value));
         if !started || !planned {
             return Heard::nothing(Reason::NotThePlan(attempt.number));
+        }
+        // Whoever was asked has answered. Else somebody has run it without being asked, and the request is withdrawn.
+        let asks = self.approval.as_ref().map(|approval| approval.execution.as_ref());
+        if asks.is_some_and(|request| report.request.is_some() && (request.is_none() || request == report.request.as_ref())) {
+            self.approval = None;
         }
         let attempt = Attempt { execution: Some(report.execution.clone()), ..attempt };
         let contradiction =
@@ -224,6 +260,12 @@ impl Incident {
             }
             (Outcome::Failed(why), _) => (report.outcome.clone(), Err(why.clone())),
             (Outcome::TimedOut, _) => (Outcome::TimedOut, Err("it took too long".to_owned())),
+            (Outcome::Cancelled, _) => (Outcome::Cancelled, Err("it was cancelled".to_owned())),
+            (Outcome::NotApproved(why), _) => {
+                let reason = Reason::NotApproved(attempt.number, why.clone());
+                self.finish(attempt, report.outcome.clone(), report.ended_at, None);
+                return self.escalate(vec![reason], now);
+            }
         };
         let number = attempt.number;
         self.finish(attempt, outcome, report.ended_at, report.changes.clone());
@@ -308,10 +350,10 @@ impl Incident {
         Heard::new(Consequence::Nothing, reasons)
     }
 
-    /// Takes in that the attempt's execution could not be started at all.
+    /// Takes in that the attempt's execution, or the one that asks for its approval, could not be started at all.
     #[must_use]
     pub fn could_not_start(&mut self, why: &str, attempts: u8, now: Timestamp) -> Heard {
-        let State::Remediating(attempt) = &self.state else {
+        let (State::Remediating(attempt) | State::AwaitingApproval(attempt)) = &self.state else {
             return Heard::nothing(Reason::AlreadyKnown);
         };
         let attempt = attempt.clone();
@@ -323,7 +365,10 @@ impl Incident {
     }
 
     fn finish(&mut self, attempt: Attempt, outcome: Outcome, ended_at: Timestamp, changes: Option<String>) {
-        self.withdraw_start();
+        self.withdraw();
+        if outcome.is_failure() {
+            self.put(Effect::Breaker);
+        }
         self.finished.push(FinishedAttempt { attempt, outcome, ended_at, changes });
     }
 
@@ -339,11 +384,17 @@ impl Incident {
             return Heard::new(Consequence::Undecided, [failure, next]);
         }
         let exhausted = Reason::AttemptsExhausted(self.finished.len());
+        self.escalate(vec![failure, exhausted], now)
+    }
+
+    /// Calls a person, for the last of the reasons.
+    fn escalate(&mut self, reasons: Vec<Reason>, now: Timestamp) -> Heard {
         self.state = State::Escalated;
         self.severity = self.severity.raised();
-        self.note(now, format!("{}: {exhausted}", Change::Escalated.sentence()));
+        let why = reasons.last().map(ToString::to_string).unwrap_or_default();
+        self.note(now, format!("{}: {why}", Change::Escalated.sentence()));
         self.announce(Change::Escalated);
-        Heard::new(Consequence::Escalated, [failure, exhausted])
+        Heard::new(Consequence::Escalated, reasons)
     }
 
     fn is_violated_by(&self, cause: &Cause) -> bool {
@@ -367,7 +418,7 @@ impl Incident {
 
     fn resolve(&mut self, how: Resolution, proved_at: Timestamp, why: &str, now: Timestamp) {
         self.state = State::Resolved { at: now, proved_at, how };
-        self.withdraw_start();
+        self.withdraw();
         self.note(now, format!("{}: {why}", Change::Resolved.sentence()));
         self.announce(Change::Resolved);
     }

@@ -9,17 +9,19 @@ mod hear;
 mod outbox;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub use hear::{Consequence, Heard};
 pub use outbox::{Change, Effect, Occasion};
 
 use crate::account::PrincipalArn;
-use crate::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
+use crate::automation::{AlarmName, DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
 use crate::decision::Reason;
-use crate::guard::Course;
-use crate::identity::{AttemptNumber, IncidentId, effect_key};
+use crate::gathering::{GatheringId, Member};
+use crate::guard::{Course, FLAPPING, Flapping};
+use crate::identity::{AttemptNumber, IncidentId, effect_key, whole_digest};
 use crate::policy::{Problem, RouteName, Severity};
-use crate::report::OpsItemStatus;
+use crate::report::{OpsItemStatus, state_name};
 use crate::resource::Resource;
 use crate::signal::{Cause, CauseState, Freshness};
 use crate::time::Timestamp;
@@ -44,6 +46,20 @@ pub struct Plan {
     pub role: RoleArn,
     /// Its own parameters; incident, attempt and role are added when it starts.
     pub parameters: BTreeMap<ParameterName, String>,
+    /// The alarm that stops the execution.
+    pub alarm: Option<AlarmName>,
+}
+
+impl Plan {
+    /// What a person approves is this, and nothing that only looks like it: a SHA-256 over all of it, in
+    /// hexadecimal digits.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let own = self.parameters.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let parts: Vec<_> =
+            [self.runbook.as_str(), self.version.as_str(), self.role.as_str()].into_iter().chain(own).collect();
+        whole_digest(&parts)
+    }
 }
 
 /// One start of a runbook.
@@ -70,20 +86,40 @@ pub enum Outcome {
     Failed(String),
     /// Took too long.
     TimedOut,
+    /// Stopped before its end, by a person or by the kill switch.
+    Cancelled,
+    /// A person said no, or nobody answered in time: nothing was started.
+    NotApproved(String),
 }
 
 impl Outcome {
     /// A failure, in one line and not too many words of whoever reports it.
     #[must_use]
     pub fn failed(why: &str) -> Self {
-        const LONGEST: usize = 300;
-        let words: Vec<_> = why.split_whitespace().collect();
-        let line = words.join(" ");
-        if line.chars().count() <= LONGEST {
-            return Self::Failed(line);
-        }
-        Self::Failed(line.chars().take(LONGEST).chain(['…']).collect())
+        Self::Failed(one_line(why))
     }
+
+    /// A no, likewise.
+    #[must_use]
+    pub fn not_approved(why: &str) -> Self {
+        Self::NotApproved(one_line(why))
+    }
+
+    /// Whether it says that the route's repairs do not work.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        match self {
+            Self::Failed(_) | Self::TimedOut => true,
+            Self::Remediated | Self::AlreadyCompliant | Self::Cancelled | Self::NotApproved(_) => false,
+        }
+    }
+}
+
+fn one_line(why: &str) -> String {
+    const LONGEST: usize = 300;
+    let words: Vec<_> = why.split_whitespace().collect();
+    let line = words.join(" ");
+    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
 }
 
 /// An attempt that is over.
@@ -110,6 +146,8 @@ pub struct AttemptReport {
     pub runbook: RunbookName,
     /// The execution.
     pub execution: ExecutionId,
+    /// The execution that asked for approval first, if one did.
+    pub request: Option<ExecutionId>,
     /// What it ran with.
     pub parameters: BTreeMap<ParameterName, String>,
     /// How it ended.
@@ -120,6 +158,39 @@ pub struct AttemptReport {
     pub changes: Option<String>,
     /// What the resource was like before, as JSON: what a restore runbook needs.
     pub before_state: Option<String>,
+}
+
+/// That a restore runbook has undone an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undoing {
+    /// The incident whose repair was undone.
+    pub incident: IncidentId,
+    /// The execution that undid it.
+    pub execution: ExecutionId,
+    /// What it did, in the runbook's words.
+    pub changes: Option<String>,
+    /// The parameter that exempts the resource since, if there is one.
+    pub exemption: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The request for approval of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Of which attempt.
+    pub attempt: AttemptNumber,
+    /// Since when people are asked.
+    pub asked_at: Timestamp,
+    /// The execution that asks, as soon as its id is known.
+    pub execution: Option<ExecutionId>,
+    /// Whether people have been reminded.
+    pub is_reminded: bool,
+}
+
+impl Approval {
+    /// A request waits so long for an answer, as `Mend-ApproveAndRun` says.
+    pub const PATIENCE: Duration = Duration::from_hours(24);
 }
 
 /// What a person says by setting the OpsItem's status.
@@ -180,12 +251,15 @@ pub enum State {
     /// Operators do not want an answer.
     Suppressed,
     /// A guard rail says not now.
-    Deferred,
+    Deferred {
+        /// When it is due, by what is known.
+        until: Timestamp,
+    },
     /// The attempt may begin when a person says so.
     AwaitingApproval(Attempt),
     /// The attempt is under way.
     Remediating(Attempt),
-    /// Every attempt failed: a person has to look.
+    /// Mend cannot repair it: a person has to look.
     Escalated,
     /// A person says that it is not over, and has it in hand.
     Reopened,
@@ -209,7 +283,7 @@ impl State {
             Self::Open
             | Self::Observed(_)
             | Self::Suppressed
-            | Self::Deferred
+            | Self::Deferred { .. }
             | Self::AwaitingApproval(_)
             | Self::Remediating(_)
             | Self::Escalated
@@ -242,6 +316,11 @@ pub struct Incident {
     pub severity: Severity,
     /// When this generation began.
     pub opened_at: Timestamp,
+    /// When the earlier generations of the last day began, the oldest first. One that had found nothing to repair
+    /// does not count.
+    pub earlier: Vec<Timestamp>,
+    /// Who changed the resource last, if an event has told.
+    pub changed_by: Option<PrincipalArn>,
     /// The freshest of the events that speak of it.
     pub evidence: Freshness,
     /// Who complains, or has complained.
@@ -256,6 +335,12 @@ pub struct Incident {
     pub people_know: bool,
     /// What has to happen outside the ledger, in this order.
     pub outbox: Vec<Effect>,
+    /// The request for approval that is open, or will be.
+    pub approval: Option<Approval>,
+    /// Requests whose answer matters no more.
+    pub withdrawn: Vec<Approval>,
+    /// The gathering whose OpsItem stands for it; none if it has one of its own, or will have.
+    pub gathering: Option<GatheringId>,
     /// Its OpsItem.
     pub ops_item: Option<OpsItemId>,
     /// What its status is believed to be; nothing when that is not known. It is set when Mend's view of it changes,
@@ -277,7 +362,7 @@ impl Incident {
             State::Open
             | State::Observed(_)
             | State::Suppressed
-            | State::Deferred
+            | State::Deferred { .. }
             | State::AwaitingApproval(_)
             | State::Escalated
             | State::Reopened
@@ -293,7 +378,7 @@ impl Incident {
             State::Open
             | State::Observed(_)
             | State::Suppressed
-            | State::Deferred
+            | State::Deferred { .. }
             | State::Escalated
             | State::Reopened
             | State::Resolved { .. } => self.finished.last().map(|finished| &finished.attempt),
@@ -318,6 +403,12 @@ impl Incident {
         effect_key(&self.id, self.opened_at, &format!("attempt/{attempt}")).to_string()
     }
 
+    /// The `ClientToken` of the request for approval of an attempt.
+    #[must_use]
+    pub fn request_token(&self, attempt: AttemptNumber) -> String {
+        effect_key(&self.id, self.opened_at, &format!("approval/{attempt}")).to_string()
+    }
+
     /// OpsCenter makes one OpsItem for it, while that is not resolved.
     #[must_use]
     pub fn dedup_string(&self) -> String {
@@ -335,32 +426,120 @@ impl Incident {
     /// Takes the course that was decided for an open problem. Deciding the same again changes nothing.
     pub fn take(&mut self, course: Course, reasons: &[Reason], now: Timestamp) {
         let (state, change) = match course {
-            Course::Start(plan) => (State::Remediating(self.attempt(plan, now)), Change::Responding),
-            Course::Ask(plan) => (State::AwaitingApproval(self.attempt(plan, now)), Change::AwaitingApproval),
+            Course::Start(plan, _) => (State::Remediating(self.attempt(plan, now)), Change::Responding),
+            Course::Ask(plan, _) => (State::AwaitingApproval(self.attempt(plan, now)), Change::AwaitingApproval),
             Course::Record(plan) => (State::Observed(plan), Change::Observed),
-            Course::Wait => (State::Deferred, Change::Deferred),
+            Course::Wait(until) => (State::Deferred { until }, Change::Deferred),
             Course::Leave => (State::Suppressed, Change::Suppressed),
+            Course::Escalate => (State::Escalated, Change::Escalated),
         };
         if !self.is_undecided() {
             return;
         }
-        let stays = std::mem::discriminant(&state) == std::mem::discriminant(&self.state);
-        self.state = state;
         let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
         let sentence = format!("{}: {}", change.sentence(), why.join("; "));
+        let stays = std::mem::discriminant(&state) == std::mem::discriminant(&self.state);
+        let says_the_same = self.why(change) == Some(&sentence);
+        match (&self.state, &state) {
+            // What waits for the same reason is due when it was, until that has passed.
+            (State::Deferred { until }, State::Deferred { .. }) if says_the_same && *until > now => {}
+            _ => self.state = state,
+        }
+        match &self.state {
+            State::AwaitingApproval(Attempt { number, .. }) => {
+                let attempt = *number;
+                self.approval = Some(Approval { attempt, asked_at: now, execution: None, is_reminded: false });
+            }
+            State::Escalated => self.severity = self.severity.raised(),
+            State::Open
+            | State::Observed(_)
+            | State::Suppressed
+            | State::Deferred { .. }
+            | State::Remediating(_)
+            | State::Reopened
+            | State::Resolved { .. } => {}
+        }
         if !stays {
             self.note(now, sentence);
             self.announce(change);
-        } else if self.why(change) != Some(&sentence) {
+        } else if !says_the_same {
             self.tell(now, sentence);
         }
+    }
+
+    /// How often the problem came in a day, if that is too often.
+    #[must_use]
+    pub fn flapping(&self) -> Option<Flapping> {
+        let times = self.earlier.len() + 1;
+        (times >= FLAPPING).then(|| Flapping { times, by: self.changed_by.clone() })
+    }
+
+    /// Lets a gathering stand for the incident, before people hear of it.
+    pub fn join(&mut self, gathering: GatheringId) {
+        self.gathering = Some(gathering);
+        self.outbox.retain(|effect| !matches!(effect, Effect::Notification(_)));
+    }
+
+    /// The incident as its gathering shows it.
+    #[must_use]
+    pub fn member(&self, now: Timestamp) -> Member {
+        Member {
+            incident: self.id.clone(),
+            resource: self.resource.clone(),
+            state: state_name(&self.state).to_owned(),
+            at: now,
+        }
+    }
+
+    /// Takes down that people are being asked. The id may be unknown: the outcome tells.
+    pub fn asked(&mut self, execution: Option<ExecutionId>) {
+        if let Some(approval) = &mut self.approval {
+            approval.execution = execution;
+            self.put_in_front(Effect::OpsItem);
+        }
+    }
+
+    /// Reminds people of a request that has waited for half of its time.
+    pub fn remind(&mut self, now: Timestamp) {
+        if !self.is_to_be_reminded(now) {
+            return;
+        }
+        if let Some(approval) = &mut self.approval {
+            approval.is_reminded = true;
+            let ends = approval.asked_at.plus(Approval::PATIENCE);
+            self.note(now, format!("{}: nobody has answered yet, and the request ends at {ends}", Change::Reminded.sentence()));
+            self.announce(Change::Reminded);
+        }
+    }
+
+    /// Whether people are to be reminded of a request.
+    #[must_use]
+    pub fn is_to_be_reminded(&self, now: Timestamp) -> bool {
+        let half_is_over = |approval: &Approval| {
+            !approval.is_reminded && now.since(approval.asked_at) >= Approval::PATIENCE / 2
+        };
+        matches!(self.state, State::AwaitingApproval(_)) && self.approval.as_ref().is_some_and(half_is_over)
+    }
+
+    /// Takes down that a restore runbook has undone a repair.
+    pub fn undone(&mut self, undoing: &Undoing) -> Reason {
+        if undoing.incident != self.id {
+            return Reason::UnknownIncident(undoing.incident.clone());
+        }
+        let changes = undoing.changes.as_deref().map_or_else(String::new, |changes| format!(": {changes}"));
+        let exemption = undoing
+            .exemption
+            .as_deref()
+            .map_or_else(String::new, |exemption| format!(". The parameter {exemption} exempts the resource"));
+        self.tell(undoing.at, format!("Undone by execution {}{changes}{exemption}", undoing.execution));
+        Reason::Undone(undoing.execution.clone())
     }
 
     /// Whether what to do about the problem can be decided, or decided again.
     #[must_use]
     pub const fn is_undecided(&self) -> bool {
         match self.state {
-            State::Open | State::Observed(_) | State::Suppressed | State::Deferred => true,
+            State::Open | State::Observed(_) | State::Suppressed | State::Deferred { .. } => true,
             State::AwaitingApproval(_)
             | State::Remediating(_)
             | State::Escalated

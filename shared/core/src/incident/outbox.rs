@@ -16,9 +16,11 @@ pub enum Change {
     Suppressed,
     /// A person has to say yes.
     AwaitingApproval,
+    /// Nobody has answered the request yet.
+    Reminded,
     /// An attempt begins.
     Responding,
-    /// Every attempt failed.
+    /// A person has to look.
     Escalated,
     /// A person says that it is not over.
     Reopened,
@@ -28,11 +30,12 @@ pub enum Change {
 
 impl Change {
     /// Every change.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Observed,
         Self::Deferred,
         Self::Suppressed,
         Self::AwaitingApproval,
+        Self::Reminded,
         Self::Responding,
         Self::Escalated,
         Self::Reopened,
@@ -47,6 +50,7 @@ impl Change {
             Self::Deferred => "Deferred",
             Self::Suppressed => "Suppressed",
             Self::AwaitingApproval => "Waits for approval",
+            Self::Reminded => "Reminded",
             Self::Responding => "Responding",
             Self::Escalated => "Escalated to a person",
             Self::Reopened => "Reopened",
@@ -74,10 +78,16 @@ pub struct Occasion {
 /// One thing that has to happen outside the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Bring the OpsItem in step with the incident; create it if there is none.
+    /// Bring the OpsItem, its own or its gathering's, in step with the incident; create it if there is none.
     OpsItem,
     /// Start the runbook of the attempt that is under way.
     Runbook,
+    /// Ask for approval of the attempt that waits for it.
+    RequestApproval,
+    /// Stop asking: the answer matters no more.
+    WithdrawApproval,
+    /// Look whether so many attempts have failed that the circuit breaker opens.
+    Breaker,
     /// Tell people.
     Notification(Occasion),
     /// Tell machines, on Mend's own bus.
@@ -93,6 +103,7 @@ impl Incident {
             Change::Observed
             | Change::Deferred
             | Change::AwaitingApproval
+            | Change::Reminded
             | Change::Responding
             | Change::Escalated
             | Change::Reopened => true,
@@ -105,10 +116,19 @@ impl Incident {
             // A message that has waited until now is out of date: this one tells the whole story.
             self.outbox.retain(|waiting| !matches!(waiting, Effect::Notification(_)));
         }
-        if change == Change::Responding {
-            self.put(Effect::Runbook);
+        match change {
+            Change::Responding => self.put(Effect::Runbook),
+            Change::AwaitingApproval => self.put(Effect::RequestApproval),
+            Change::Observed
+            | Change::Deferred
+            | Change::Suppressed
+            | Change::Reminded
+            | Change::Escalated
+            | Change::Reopened
+            | Change::Resolved => {}
         }
-        if for_people {
+        // Of what a gathering stands for, people hear from the gathering.
+        if for_people && self.gathering.is_none() {
             self.put(Effect::Notification(occasion));
         }
         self.put(Effect::Event(occasion));
@@ -125,9 +145,14 @@ impl Incident {
         self.outbox.insert(0, effect);
     }
 
-    /// Takes a start out of the outbox that has become pointless.
-    pub(super) fn withdraw_start(&mut self) {
-        self.outbox.retain(|waiting| *waiting != Effect::Runbook);
+    /// Takes a start out of the outbox that has become pointless, and withdraws the request for approval that may
+    /// be open.
+    pub(super) fn withdraw(&mut self) {
+        self.outbox.retain(|waiting| !matches!(waiting, Effect::Runbook | Effect::RequestApproval));
+        if let Some(approval) = self.approval.take() {
+            self.withdrawn.push(approval);
+            self.put(Effect::WithdrawApproval);
+        }
     }
 
     /// Takes an effect out of the outbox that has happened.

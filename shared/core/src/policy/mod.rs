@@ -7,29 +7,35 @@ mod glob;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Serialize;
 
 pub use glob::Glob;
 
 use crate::account::{AccountId, Region};
-use crate::automation::{ParameterName, RoleFamily, RunbookName};
+use crate::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
 use crate::mode::{Environment, Mode, NotOneOf};
 use crate::resource::{Resource, ResourceType};
 use crate::signal::{Cause, ConfigRuleName, Signal};
-use crate::text::{is_kebab_case, text_type};
+use crate::text::{is_kebab_case, is_printable, text_type};
 
 text_type! {
     /// The name of a route: `close-admin-ports`. Operators write it in switches.
-    RouteName, "a route's name", "at most 64 lower-case letters and digits, joined by hyphens", is_route_name
+    RouteName, "a route's name", "at most 64 lower-case letters and digits, joined by hyphens, and not all", is_route_name
 }
 
 text_type! {
     /// What is wrong, as a stable key: `open-admin-ports`. It is part of every fingerprint, so it outlives the route's name.
-    Problem, "a problem", "at most 64 lower-case letters and digits, joined by hyphens", is_route_name
+    Problem, "a problem", "at most 64 lower-case letters and digits, joined by hyphens", is_problem
 }
 
+/// `all` stands for every route where a name of one may stand.
 const fn is_route_name(text: &[u8]) -> bool {
+    is_kebab_case(text, 64) && !matches!(text, b"all")
+}
+
+const fn is_problem(text: &[u8]) -> bool {
     is_kebab_case(text, 64)
 }
 
@@ -39,17 +45,7 @@ text_type! {
 }
 
 const fn is_title(text: &[u8]) -> bool {
-    if text.is_empty() || text.len() > 60 {
-        return false;
-    }
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        if !byte.is_ascii_graphic() && *byte != b' ' {
-            return false;
-        }
-        rest = tail;
-    }
-    true
+    is_printable(text, 60)
 }
 
 /// How bad it is.
@@ -209,6 +205,15 @@ impl Ceiling {
     }
 }
 
+/// How much of a route's work may happen at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// So many executions are started in an hour of the clock, at most.
+    pub starts_per_hour: u16,
+    /// So many attempts are under way at once, at most.
+    pub running: u16,
+}
+
 /// One entry of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -238,6 +243,16 @@ pub struct Route {
     pub attempts: u8,
     /// How far the route may go.
     pub ceiling: Ceiling,
+    /// How much of it may happen at a time.
+    pub budget: Budget,
+    /// How long a repair takes, at the longest: a change calendar has to stay open for so long.
+    pub expected_duration: Duration,
+    /// Whether a critical incident is answered while the change calendar is closed.
+    pub is_emergency: bool,
+    /// Whether the tags of a resource may exempt it: whoever may tag could switch Mend off for it.
+    pub is_exempt_by_tag: bool,
+    /// The alarm that stops the route's executions and opens its circuit breaker.
+    pub alarm: Option<AlarmName>,
 }
 
 impl Route {
@@ -284,6 +299,11 @@ impl Policy {
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// The routes whose alarm this is.
+    pub fn watched_by<'p>(&'p self, alarm: &AlarmName) -> impl Iterator<Item = &'p Route> {
+        self.routes.iter().filter(move |route| route.alarm.as_ref() == Some(alarm))
     }
 
     /// Whether any route takes what the rule says.

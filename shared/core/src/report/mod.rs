@@ -1,18 +1,24 @@
 //! What an incident looks like to people and machines: OpsItem, notification, event. Pure: text in the
 //! ledger becomes text elsewhere.
 
+mod approval;
 mod event;
+mod gathering;
+mod notice;
 mod notification;
 mod ops_item;
 
+pub use approval::ApprovalRequest;
 pub use event::MendEvent;
+pub use gathering::{Gathering, Roll};
+pub use notice::Notice;
 pub use notification::Notification;
 pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
 
 use crate::account::{AccountId, Partition, PrincipalArn, Region};
-use crate::automation::{ExecutionId, OpsItemId};
+use crate::automation::{APPROVE_AND_RUN, ExecutionId, OpsItemId};
 use crate::decision::Verdict;
-use crate::incident::{Attempt, Change, Effect, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
+use crate::incident::{Approval, Attempt, Change, Effect, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
 use crate::mode::Environment;
 use crate::policy::Route;
 use crate::resource::Resource;
@@ -54,7 +60,8 @@ impl Place {
     }
 
     /// The resource's ARN, where its type has a form that is known here. Config's events carry none.
-    fn arn(&self, resource: &Resource) -> Option<String> {
+    #[must_use]
+    pub fn arn(&self, resource: &Resource) -> Option<String> {
         let (partition, account, region, id) =
             (&self.partition, &resource.account, &resource.region, &resource.id);
         match resource.kind.as_str() {
@@ -74,9 +81,12 @@ impl Change {
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         match self {
-            Self::Observed | Self::AwaitingApproval | Self::Responding | Self::Escalated | Self::Reopened => {
-                Verdict::Respond
-            }
+            Self::Observed
+            | Self::AwaitingApproval
+            | Self::Reminded
+            | Self::Responding
+            | Self::Escalated
+            | Self::Reopened => Verdict::Respond,
             Self::Deferred => Verdict::Defer,
             Self::Suppressed => Verdict::Suppress,
             Self::Resolved => Verdict::Resolve,
@@ -85,12 +95,13 @@ impl Change {
 }
 
 /// The name of a state, for machines.
-fn state_name(state: &State) -> &'static str {
+#[must_use]
+pub const fn state_name(state: &State) -> &'static str {
     match state {
         State::Open => "open",
         State::Observed(_) => "observed",
         State::Suppressed => "suppressed",
-        State::Deferred => "deferred",
+        State::Deferred { .. } => "deferred",
         State::AwaitingApproval(_) => "awaiting-approval",
         State::Remediating(_) => "remediating",
         State::Escalated => "escalated",
@@ -105,7 +116,7 @@ fn plan(incident: &Incident) -> Option<&Plan> {
         State::Observed(plan) => Some(plan),
         State::Open
         | State::Suppressed
-        | State::Deferred
+        | State::Deferred { .. }
         | State::AwaitingApproval(_)
         | State::Remediating(_)
         | State::Escalated
@@ -139,18 +150,7 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
                 route.attempts
             )
         }
-        State::Escalated => incident.finished.last().map_or_else(String::new, |finished| {
-            let reason = match &finished.outcome {
-                Outcome::Failed(why) => why.as_str(),
-                Outcome::TimedOut => "it took too long",
-                Outcome::Remediated | Outcome::AlreadyCompliant => "the repair did not last",
-            };
-            let times = match finished.attempt.number.number() {
-                1 => "once".to_owned(),
-                number => format!("{number} times"),
-            };
-            format!("Tried {} {times}, without success. The last time: {reason}.", finished.attempt.plan.runbook)
-        }),
+        State::Escalated => what_was_tried(incident),
         State::Resolved { how: Resolution::Remediated, .. } => {
             let finished = incident.finished.last();
             let changes = finished.and_then(|finished| finished.changes.as_deref());
@@ -174,10 +174,44 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
             None => "Nothing was changed. It took note.".to_owned(),
         },
         State::Reopened => format!("{}. It starts nothing of its own accord.", why(Change::Reopened)),
-        State::Deferred => format!("Nothing was changed. {}.", why(Change::Deferred)),
+        State::Deferred { .. } => format!("Nothing was changed. {}.", why(Change::Deferred)),
         State::Suppressed => format!("Nothing was changed. {}.", why(Change::Suppressed)),
         State::Open => "Nothing yet.".to_owned(),
     }
+}
+
+/// What led to the escalation.
+fn what_was_tried(incident: &Incident) -> String {
+    let nothing = || {
+        let why = incident.why(Change::Escalated).map(String::as_str).unwrap_or_default();
+        format!("Nothing was changed. {why}.")
+    };
+    let Some(finished) = incident.finished.last() else { return nothing() };
+    let reason = match &finished.outcome {
+        Outcome::Failed(why) => why.as_str(),
+        Outcome::TimedOut => "it took too long",
+        Outcome::Cancelled => "it was cancelled",
+        Outcome::Remediated | Outcome::AlreadyCompliant => "the repair did not last",
+        Outcome::NotApproved(_) => return nothing(),
+    };
+    let times = match finished.attempt.number.number() {
+        1 => "once".to_owned(),
+        number => format!("{number} times"),
+    };
+    format!("Tried {} {times}, without success. The last time: {reason}.", finished.attempt.plan.runbook)
+}
+
+/// How to answer a request for approval.
+fn how_to_answer(approval: &Approval, place: &Place) -> String {
+    let ends = approval.asked_at.plus(Approval::PATIENCE);
+    let Some(execution) = &approval.execution else {
+        return format!("Approve or reject the execution of {APPROVE_AND_RUN}, until {ends}.");
+    };
+    format!(
+        "Look at the plan, and approve or reject it until {ends}: {} or aws ssm send-automation-signal \
+         --automation-execution-id {execution} --signal-type Approve (or Reject).",
+        place.execution_link(execution)
+    )
 }
 
 /// `SSH is open to the world: AWS::EC2::SecurityGroup sg-… in eu-central-1, account 111122223333 (dev).`
@@ -193,20 +227,18 @@ fn what_you_need_to_do(incident: &Incident, route: &Route, place: &Place) -> Str
             "Repair it by hand, or let Mend do it: where the policy allows that, set the switch {} to enforce.",
             mode_parameter(place.environment, &route.name)
         ),
-        State::AwaitingApproval(attempt) => format!(
-            "Look at the plan. To approve it, run {} from the OpsItem with these parameters, Incident {}, Attempt {} \
-             and AutomationAssumeRole {}.",
-            attempt.plan.runbook, incident.id, attempt.number, attempt.plan.role
-        ),
+        State::AwaitingApproval(_) => match &incident.approval {
+            Some(approval) => how_to_answer(approval, place),
+            None => "Nothing: nobody is asked any more.".to_owned(),
+        },
         State::Remediating(_) => "Nothing: Mend tells you how it ends.".to_owned(),
         State::Escalated => {
             "Look at the last execution, repair the resource by hand, and resolve the OpsItem.".to_owned()
         }
         State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, incident.latest_attempt()) {
-            (Some(undo), Some(Attempt { execution: Some(execution), number, .. })) => format!(
-                "Nothing. If the change was intended, {undo} undoes the repair, with ExecutionId {execution}, \
-                 Incident {} and Attempt {number}.",
-                incident.id
+            (Some(undo), Some(Attempt { execution: Some(execution), .. })) => format!(
+                "Nothing. If the change was intended: aws ssm start-automation-execution --document-name {undo} \
+                 --parameters ExecutionId={execution} undoes it, and exempts the resource for a week."
             ),
             _ => "Nothing.".to_owned(),
         },
@@ -215,7 +247,7 @@ fn what_you_need_to_do(incident: &Incident, route: &Route, place: &Place) -> Str
                 .to_owned()
         }
         State::Resolved { .. } | State::Suppressed => "Nothing.".to_owned(),
-        State::Deferred | State::Open => {
+        State::Deferred { .. } | State::Open => {
             "Nothing, if it can wait. Otherwise repair it by hand: Mend notices and closes the incident."
                 .to_owned()
         }

@@ -46,12 +46,41 @@ impl Notification {
     }
 }
 
+impl Notification {
+    /// Tells of something that is not about one incident.
+    pub(super) fn about_mend(
+        place: &Place,
+        what: &str,
+        text: String,
+        json: Value,
+        severity: &str,
+        route: &str,
+        change: &str,
+    ) -> Self {
+        let subject = format!("[Mend {}] {what}", place.environment);
+        Self {
+            subject: subject.chars().take(SUBJECT).collect(),
+            text,
+            json,
+            attributes: [
+                ("severity", severity.to_owned()),
+                ("route", route.to_owned()),
+                ("account", place.account.to_string()),
+                ("environment", place.environment.to_string()),
+                ("decision", "none".to_owned()),
+                ("change", change.to_owned()),
+            ],
+        }
+    }
+}
+
 fn subject(incident: &Incident, change: Change, route: &Route, place: &Place) -> String {
     let word = match change {
         Change::Observed => "Observed",
         Change::Deferred => "Deferred",
         Change::Suppressed => "Suppressed",
         Change::AwaitingApproval => "Needs approval",
+        Change::Reminded => "Still needs approval",
         Change::Responding => "Repairing",
         Change::Escalated => "Needs you",
         Change::Reopened => "Reopened",

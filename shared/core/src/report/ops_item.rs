@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Place, plan, state_name, what_and_where, what_mend_did, what_you_need_to_do};
-use crate::incident::{Effect, Incident, State};
+use crate::incident::{Approval, Effect, Incident, State};
 use crate::policy::{Category, Route, Severity};
+use crate::switches::exemption_parameter;
 
 /// The statuses of an OpsItem that a person may also set. Source: `AWS Systems Manager` user guide,
 /// "Editing an OpsItem"; the others of the API belong to change requests.
@@ -86,7 +87,7 @@ fn status(incident: &Incident) -> OpsItemStatus {
         State::Open
         | State::Observed(_)
         | State::Suppressed
-        | State::Deferred
+        | State::Deferred { .. }
         | State::AwaitingApproval(_)
         | State::Remediating(_)
         | State::Escalated
@@ -111,10 +112,18 @@ fn operational_data(incident: &Incident, route: &Route, place: &Place) -> BTreeM
         ("mend/problem".to_owned(), searchable(incident.problem.to_string())),
         ("mend/resource".to_owned(), searchable(format!("{} {}", resource.kind, resource.id))),
         ("mend/causes".to_owned(), searchable(keys.join(", "))),
+        (
+            "mend/exemption".to_owned(),
+            OperationalValue::Plain(exemption_parameter(place.environment, &route.name, resource)),
+        ),
         ("mend/timeline".to_owned(), OperationalValue::Plain(timeline(incident))),
     ]);
     if let Some(arn) = place.arn(resource) {
         data.insert("/aws/resources".to_owned(), searchable(json!([{ "arn": arn }]).to_string()));
+    }
+    if let Some(Approval { execution: Some(execution), .. }) = &incident.approval {
+        data.insert("mend/approval".to_owned(), searchable(execution.to_string()));
+        data.insert("mend/approval-link".to_owned(), OperationalValue::Plain(place.execution_link(execution)));
     }
     if let Some(plan) = plan(incident) {
         let parameters: BTreeMap<_, _> = plan.parameters.iter().collect();
@@ -140,7 +149,7 @@ fn timeline(incident: &Incident) -> String {
 }
 
 /// At most so many bytes, and so many characters at most.
-fn cut(mut text: String, limit: usize) -> String {
+pub(super) fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let end = (0..=limit - '…'.len_utf8()).rev().find(|&index| text.is_char_boundary(index)).unwrap_or(0);
         text.truncate(end);

@@ -10,15 +10,12 @@ use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
 use mend_core::time::Timestamp;
 
-use super::{Run, Share};
+use super::{Open, Run, Share};
 use crate::error::CallError;
 use crate::world::{Evaluation, News, Row, ToldAt, World};
 
 /// A rule that no longer speaks of a resource has so much time to say why.
 const SILENCE: Duration = Duration::from_mins(10);
-
-/// Rows that may need something, as they were a moment ago.
-type OpenIncidents = BTreeMap<Fingerprint, Row>;
 
 /// What Config finds non-compliant.
 #[derive(Default)]
@@ -32,42 +29,29 @@ struct Complaints {
 impl<W: World> Run<'_, '_, W> {
     /// Hears what Config finds wrong, from a rule on, then asks about what it has stopped to complain about. Comes
     /// back with the rule that is next.
-    pub(super) async fn ask_config(&mut self, from: Option<ConfigRuleName>) -> Option<ConfigRuleName> {
-        let prepared = async {
-            let open = self.open_rows().await?;
-            Ok((open, self.responder.world.complaining_rules().await?))
-        };
-        let (open, rules) = match prepared.await {
-            Ok(prepared) => prepared,
+    pub(super) async fn ask_config(
+        &mut self,
+        open: &Open,
+        from: Option<ConfigRuleName>,
+    ) -> Option<ConfigRuleName> {
+        let rules = match self.responder.world.complaining_rules().await {
+            Ok(rules) => rules,
             Err(error) => {
                 self.failed(&error);
                 return from;
             }
         };
         let rules = rules.into_iter().filter(|rule| self.responder.policy.knows(rule)).collect();
-        let (complaints, next) = self.hear_complaints(rules, from, &open).await;
-        self.hear_silence(&complaints, &open).await;
+        let (complaints, next) = self.hear_complaints(rules, from, open).await;
+        self.hear_silence(&complaints, open).await;
         next
-    }
-
-    async fn open_rows(&self) -> Result<OpenIncidents, CallError> {
-        let mut open = OpenIncidents::new();
-        let mut after = None;
-        loop {
-            let page = self.responder.world.open_rows(after.as_ref()).await?;
-            open.extend(page.rows);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(open),
-            }
-        }
     }
 
     async fn hear_complaints(
         &mut self,
         rules: BTreeSet<ConfigRuleName>,
         from: Option<ConfigRuleName>,
-        open: &OpenIncidents,
+        open: &Open,
     ) -> (Complaints, Option<ConfigRuleName>) {
         let mut complaints = Complaints { not_asked: rules.clone(), ..Complaints::default() };
         let mut rules = rules.into_iter().skip_while(|rule| from.as_ref().is_some_and(|from| rule < from));
@@ -89,7 +73,7 @@ impl<W: World> Run<'_, '_, W> {
     async fn hear_rule(
         &mut self,
         rule: &ConfigRuleName,
-        open: &OpenIncidents,
+        open: &Open,
     ) -> Result<Option<BTreeSet<(ResourceType, ResourceId)>>, CallError> {
         let mut resources = BTreeSet::new();
         let mut page = None;
@@ -111,14 +95,15 @@ impl<W: World> Run<'_, '_, W> {
         }
     }
 
-    async fn hear_complaint(&mut self, signal: Signal, open: &OpenIncidents) {
+    async fn hear_complaint(&mut self, signal: Signal, open: &Open) {
         let Routing::To(route) = self.responder.policy.routing(&signal) else { return };
         let fingerprint = Fingerprint::of(&signal.resource, &route.problem);
         let is_full = self.done.opened >= self.limits.new_incidents;
-        let row = match open.get(&fingerprint) {
+        let is_touched = self.touched.contains(&fingerprint);
+        let row = match open.rows.get(&fingerprint).filter(|_| !is_touched) {
             Some(row) => Some(row.clone()),
             // Not worth a call: if it is to be opened, the next run does that.
-            None if is_full => {
+            None if is_full && !is_touched => {
                 self.done.more_to_open = true;
                 return;
             }
@@ -144,6 +129,7 @@ impl<W: World> Run<'_, '_, W> {
             }
             self.done.opened += 1;
         }
+        self.touched.insert(fingerprint);
         let answer = self.responder.signal(signal).await;
         self.carried(answer.map(Some));
     }
@@ -164,12 +150,16 @@ impl<W: World> Run<'_, '_, W> {
             recorded_at: evaluation.told_at.recorded_at,
             // Config says it now, however long it has been so.
             freshness: Freshness::Live,
+            changed_by: None,
         })
     }
 
     /// Causes that Config does not name any more: it is asked about the resource, and its word is taken in.
-    async fn hear_silence(&mut self, complaints: &Complaints, open: &OpenIncidents) {
-        for row in open.values() {
+    async fn hear_silence(&mut self, complaints: &Complaints, open: &Open) {
+        // What this run has touched is looked at again by the next.
+        let untouched: Vec<_> =
+            open.rows.iter().filter(|(fingerprint, _)| !self.touched.contains(*fingerprint)).collect();
+        for (_, row) in untouched {
             for (incident, rule) in silent(row, complaints) {
                 if self.time_is_over(Share::Whole) {
                     return;
@@ -211,7 +201,7 @@ fn is_a_persons(incident: &Incident, cause: &Cause) -> bool {
         | State::Open
         | State::Observed(_)
         | State::Suppressed
-        | State::Deferred
+        | State::Deferred { .. }
         | State::AwaitingApproval(_)
         | State::Remediating(_)
         | State::Escalated => return false,
@@ -266,5 +256,6 @@ fn clear_signal(
         at: told_at.at,
         recorded_at: told_at.recorded_at,
         freshness: Freshness::Live,
+        changed_by: None,
     })
 }

@@ -1,14 +1,15 @@
 //! Open incidents: what a crash, a throttle or a switch has left, and ends that no event has told.
 
+use mend_core::automation::{APPROVE_AND_RUN, ExecutionId};
 use mend_core::identity::Fingerprint;
-use mend_core::incident::{Attempt, AttemptReport, Incident, Outcome, State};
+use mend_core::incident::{AttemptReport, Incident, Outcome, State};
 use mend_core::policy::Policy;
 use mend_core::time::Timestamp;
 
-use super::{Run, Share};
+use super::{Open, Run, Share};
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError};
-use crate::execution::{NoReport, report};
+use crate::execution::{Ended, NoReport, report};
 use crate::respond::{PATIENCE, route_of};
 use crate::world::{Row, World};
 
@@ -16,10 +17,10 @@ use crate::world::{Row, World};
 #[derive(Debug, PartialEq, Eq)]
 enum Need<'row> {
     Nothing,
-    /// A crash, a throttle or a switch has left something in the row.
+    /// A crash, a throttle or a switch has left something in the row, or people are to be reminded.
     CarryingOn,
-    /// Its attempt has been under way for a while.
-    Outcome(&'row Incident, &'row Attempt),
+    /// Its attempt has been under way, or its request been waiting, for a while.
+    Outcome(&'row Incident),
     /// What was decided may be decided otherwise today.
     Decision(&'row Incident),
 }
@@ -38,16 +39,17 @@ impl<'row> Need<'row> {
         }
         match &incident.state {
             // An attempt that began counts, whatever has become of its route: it holds the resource.
-            State::Remediating(attempt) if now.since(attempt.planned_at) > PATIENCE => {
-                Self::Outcome(incident, attempt)
+            State::Remediating(attempt) if now.since(attempt.planned_at) > PATIENCE => Self::Outcome(incident),
+            State::AwaitingApproval(_) if has_route && incident.is_to_be_reminded(now) => Self::CarryingOn,
+            State::AwaitingApproval(attempt) if now.since(attempt.planned_at) > PATIENCE => {
+                Self::Outcome(incident)
             }
-            State::Open | State::Observed(_) | State::Suppressed | State::Deferred if has_route => {
-                Self::Decision(incident)
-            }
-            State::Open
+            State::Open | State::Observed(_) | State::Suppressed if has_route => Self::Decision(incident),
+            // What was deferred has a turn of its own, the oldest first.
+            State::Deferred { .. }
+            | State::Open
             | State::Observed(_)
             | State::Suppressed
-            | State::Deferred
             | State::Remediating(_)
             | State::AwaitingApproval(_)
             | State::Escalated
@@ -59,59 +61,47 @@ impl<'row> Need<'row> {
 
 impl<W: World> Run<'_, '_, W> {
     /// Every open incident, from the one after `last` on. Comes back with the one that it has come to.
-    pub(super) async fn look_at_incidents(&mut self, last: Option<Fingerprint>) -> Option<Fingerprint> {
-        let from_the_beginning = last.is_none();
+    pub(super) async fn look_at_incidents(
+        &mut self,
+        open: &Open,
+        last: Option<Fingerprint>,
+    ) -> Option<Fingerprint> {
         let mut after = last;
-        let (mut open, mut looked_at) = (0, 0);
-        loop {
-            let page = match self.responder.world.open_rows(after.as_ref()).await {
-                Ok(page) => page,
-                Err(error) => {
-                    self.failed(&error);
-                    return after;
-                }
-            };
-            for failure in page.not_understood {
-                self.failure(failure);
+        let rest = open
+            .rows
+            .iter()
+            .skip_while(|(fingerprint, _)| after.as_ref().is_some_and(|last| *fingerprint <= last));
+        let rest: Vec<_> = rest.collect();
+        for (index, (fingerprint, row)) in rest.into_iter().enumerate() {
+            // At least one, however slow the list was.
+            if self.time_is_over(if index == 0 { Share::Whole } else { Share::Third }) {
+                return after;
             }
-            for (fingerprint, row) in page.rows {
-                // At least one, however slow the list was.
-                if self.time_is_over(if looked_at == 0 { Share::Whole } else { Share::Half }) {
-                    return after;
-                }
-                looked_at += 1;
-                open += usize::from(row.incident.is_some());
-                let answer = self.look_at(&fingerprint, &row).await;
-                self.carried(answer);
-                after = Some(fingerprint);
-            }
-            if page.next.is_none() {
-                self.done.open = from_the_beginning.then_some(open);
-                return None;
-            }
-            after = page.next;
+            let answer = self.look_at(fingerprint, row).await;
+            self.carried(answer);
+            after = Some(fingerprint.clone());
         }
+        None
     }
 
     async fn look_at(&mut self, fingerprint: &Fingerprint, row: &Row) -> Result<Option<Answer>, ResponseError> {
         match Need::of(row, self.responder.policy, self.responder.world.now()) {
             Need::Nothing => Ok(None),
-            Need::CarryingOn => {
-                self.done.resumed += 1;
-                self.responder.resume(fingerprint).await
-            }
+            Need::CarryingOn => self.resume(fingerprint).await,
             Need::Decision(incident) => {
-                if !self.responder.would_change(incident).await? {
-                    return Ok(None);
+                self.keep_switches_fresh().await;
+                if self.responder.would_change(incident, None).await? {
+                    self.resume(fingerprint).await
+                } else {
+                    Ok(None)
                 }
-                self.done.resumed += 1;
-                self.responder.resume(fingerprint).await
             }
-            Need::Outcome(incident, attempt) => match self.outcome_of(incident, attempt).await {
+            Need::Outcome(incident) => match self.outcome_of(incident).await {
                 Ok(None) => Ok(None),
-                Ok(Some(report)) => {
+                Ok(Some(ended)) => {
                     self.done.outcomes += 1;
-                    self.responder.outcome(report).await.map(Some)
+                    self.touched.insert(fingerprint.clone());
+                    self.responder.ended(ended).await.map(Some)
                 }
                 Err(error) => {
                     self.failed(&error);
@@ -121,36 +111,61 @@ impl<W: World> Run<'_, '_, W> {
         }
     }
 
-    /// How the attempt ended, if it has.
-    async fn outcome_of(
-        &self,
-        incident: &Incident,
-        attempt: &Attempt,
-    ) -> Result<Option<AttemptReport>, CallError> {
-        let id = match &attempt.execution {
-            Some(id) => id.clone(),
-            None => match self.responder.world.find_execution(&incident.id, attempt).await? {
-                Some(id) => id,
-                None => return Ok(None),
-            },
-        };
+    pub(super) async fn resume(&mut self, fingerprint: &Fingerprint) -> Result<Option<Answer>, ResponseError> {
+        self.done.resumed += 1;
+        self.touched.insert(fingerprint.clone());
+        self.responder.resume(fingerprint).await
+    }
+
+    /// How the attempt or the request for its approval ended, if it has.
+    async fn outcome_of(&self, incident: &Incident) -> Result<Option<Ended>, CallError> {
+        let Some(attempt) = incident.latest_attempt() else { return Ok(None) };
+        let Some((id, request)) = self.execution_of(incident).await? else { return Ok(None) };
         let now = self.responder.world.now();
         match self.responder.world.execution(&id).await? {
             Some(execution) => match report(&id, &execution, now) {
-                Ok(report) => Ok(Some(report)),
+                Ok(ended) => Ok(Some(ended)),
                 Err(NoReport::NotYet | NoReport::NotOurs(_)) => Ok(None),
             },
-            None => Ok(Some(AttemptReport {
+            None => Ok(Some(Ended::Attempt(AttemptReport {
                 incident: incident.id.clone(),
                 attempt: attempt.number,
                 runbook: attempt.plan.runbook.clone(),
                 execution: id,
+                request,
                 parameters: attempt.plan.parameters.clone(),
                 outcome: Outcome::failed("Automation no longer knows its execution"),
                 ended_at: now,
                 changes: None,
                 before_state: None,
-            })),
+            }))),
         }
+    }
+
+    /// The execution of the attempt under way or of the request for its approval, and which it is.
+    async fn execution_of(
+        &self,
+        incident: &Incident,
+    ) -> Result<Option<(ExecutionId, Option<ExecutionId>)>, CallError> {
+        let world = self.responder.world;
+        if let Some(attempt) = incident.running() {
+            let id = match &attempt.execution {
+                Some(id) => Some(id.clone()),
+                None => {
+                    let (runbook, since) = (&attempt.plan.runbook, attempt.planned_at);
+                    world.find_execution(runbook, &incident.id, attempt.number, since).await?
+                }
+            };
+            return Ok(id.map(|id| (id, None)));
+        }
+        let Some(approval) = &incident.approval else { return Ok(None) };
+        let id = match &approval.execution {
+            Some(id) => Some(id.clone()),
+            None => {
+                let (attempt, since) = (approval.attempt, approval.asked_at);
+                world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?
+            }
+        };
+        Ok(id.map(|id| (id.clone(), Some(id))))
     }
 }

@@ -1,24 +1,30 @@
-//! What no event says: `reconcile` looks at every open incident, at what people did with OpsItems, and at what
-//! AWS Config finds wrong. Events of Config and Systems Manager are best effort; this finds the same without them.
+//! What no event says: `reconcile` looks at the switches, at every open incident, at what people did with OpsItems,
+//! and at what AWS Config finds wrong. Events of Config and Systems Manager are best effort; this finds the same without them.
 //!
 //! One run at a time. Each of its parts has a share of the time, and goes on in the next run where it stopped in
 //! this one, so that none starves. Whatever is found goes the way of an event, through the same responder, so
 //! nothing here can do what an event could not.
 
 mod configuration;
+mod deferred;
+mod gatherings;
 mod incidents;
 mod people;
+mod switches;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use mend_core::identity::Fingerprint;
+use mend_core::report::Gathering;
 use mend_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
 use crate::respond::Responder;
-use crate::world::World;
+use crate::world::{LastRun, Row, World};
 
 /// What a run may do at most.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +40,12 @@ pub struct Reconciled {
     pub elsewhere: bool,
     /// It went through everything from the beginning to the end.
     pub complete: bool,
-    /// How many incidents are open; nothing if it did not go through all of them.
+    /// How many incidents are open; nothing if they could not be listed.
     pub open: Option<usize>,
     /// Incidents that were carried on or decided anew.
     pub resumed: usize,
+    /// Executions that were stopped, because the kill switch says so.
+    pub stopped: usize,
     /// Executions whose end no event had told.
     pub outcomes: usize,
     /// OpsItems that a person had resolved or reopened without Mend's hearing of it.
@@ -66,6 +74,7 @@ const FAILURES: usize = 20;
 /// The share of a run's time that is over when a part has to stop.
 #[derive(Clone, Copy)]
 enum Share {
+    Third,
     Half,
     TwoThirds,
     Whole,
@@ -74,6 +83,7 @@ enum Share {
 impl Share {
     fn of(self, time: Duration) -> Duration {
         match self {
+            Self::Third => time / 3,
             Self::Half => time / 2,
             Self::TwoThirds => time * 2 / 3,
             Self::Whole => time,
@@ -86,7 +96,17 @@ struct Run<'run, 'world, W> {
     responder: &'run Responder<'world, W>,
     limits: Limits,
     began_at: Timestamp,
+    switches_read_at: Timestamp,
+    /// What this run has carried on is no longer as it was listed.
+    touched: BTreeSet<Fingerprint>,
     done: Reconciled,
+}
+
+/// What may need something, as it was at the beginning of the run.
+#[derive(Default)]
+struct Open {
+    rows: BTreeMap<Fingerprint, Row>,
+    gatherings: Vec<Gathering>,
 }
 
 impl<W: World> Responder<'_, W> {
@@ -98,20 +118,62 @@ impl<W: World> Responder<'_, W> {
             return Ok(Reconciled { elsewhere: true, ..Reconciled::default() });
         };
         let began_at = self.world.now();
-        let mut run = Run { responder: self, limits, began_at, done: Reconciled::default() };
-        let mut left = last.clone();
-        left.incident = run.look_at_incidents(last.incident.clone()).await;
-        left.people_heard_at = run.hear_people(last.people_heard_at).await;
-        left.rule = run.ask_config(last.rule.clone()).await;
+        let mut run = Run {
+            responder: self,
+            limits,
+            began_at,
+            switches_read_at: began_at,
+            touched: BTreeSet::new(),
+            done: Reconciled { complete: true, ..Reconciled::default() },
+        };
+        let left = run.go_through(last.clone()).await;
         let from_the_beginning = last.incident.is_none() && last.rule.is_none();
         let to_the_end = left.incident.is_none() && left.people_heard_at == Some(began_at) && left.rule.is_none();
-        run.done.complete = from_the_beginning && to_the_end && run.done.failures.is_empty();
+        run.done.complete &= from_the_beginning && to_the_end && run.done.failures.is_empty();
         self.world.end_run(&lease.holder, &left).await.map_err(ResponseError::Ledger)?;
         Ok(run.done)
     }
 }
 
 impl<W: World> Run<'_, '_, W> {
+    async fn go_through(&mut self, last: LastRun) -> LastRun {
+        let open = match self.open().await {
+            Ok(open) => open,
+            Err(error) => {
+                self.failed(&error);
+                return last;
+            }
+        };
+        self.done.open = Some(open.rows.values().filter(|row| row.incident.is_some()).count());
+        LastRun {
+            kill: self.look_at_switches(&open, last.kill).await,
+            incident: self.look_at_incidents(&open, last.incident).await,
+            people_heard_at: {
+                self.release_deferred(&open).await;
+                self.look_at_gatherings(&open).await;
+                self.hear_people(last.people_heard_at).await
+            },
+            rule: self.ask_config(&open, last.rule).await,
+        }
+    }
+
+    async fn open(&mut self) -> Result<Open, CallError> {
+        let mut open = Open::default();
+        let mut after = None;
+        loop {
+            let page = self.responder.world.open_rows(after.as_ref()).await?;
+            open.rows.extend(page.rows);
+            open.gatherings.extend(page.gatherings);
+            for failure in page.not_understood {
+                self.failure(failure);
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(open),
+            }
+        }
+    }
+
     /// Whether the part of the run that ends with this share has to stop.
     fn time_is_over(&self, share: Share) -> bool {
         let ends_at = self.responder.invocation.deadline.minus(RESERVE);
@@ -153,8 +215,9 @@ impl fmt::Display for Reconciled {
         }
         write!(
             f,
-            "carried on or decided anew {}, outcomes {}, people heard {}, opened {}{}, cleared {}, left for later {}",
+            "carried on or decided anew {}, stopped {}, outcomes {}, people heard {}, opened {}{}, cleared {}, left for later {}",
             self.resumed,
+            self.stopped,
             self.outcomes,
             self.people,
             self.opened,

@@ -44,6 +44,7 @@ impl<W: World> Run<'_, '_, W> {
             let by_mend = seen.by.as_ref().is_some_and(|by| self.responder.stack.place.is_own_function(by));
             if let Some(word) = row.and_then(|row| word(seen, by_mend, &row)) {
                 self.done.people += 1;
+                self.touched.insert(word.incident.fingerprint.clone());
                 let answer = self.responder.person(word).await;
                 self.carried(answer.map(Some));
             }

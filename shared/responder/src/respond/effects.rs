@@ -1,14 +1,26 @@
 //! Carrying out an outbox. Every effect has a key or brings the outside in step with the incident as it
 //! is, so that carrying it out again is harmless.
 
-use mend_core::incident::{Effect, Incident, Shown};
+use std::time::Duration;
+
+use mend_core::automation::APPROVE_AND_RUN;
+use mend_core::breaker::trips;
+use mend_core::gathering::GatheringId;
+use mend_core::incident::{Effect, Incident, Shown, State};
 use mend_core::policy::Route;
-use mend_core::report::{MendEvent, Notification, OpsItemContent, OpsItemStatus};
+use mend_core::report::{
+    ApprovalRequest, Gathering, MendEvent, Notification, OpsItemContent, OpsItemStatus, Roll,
+};
+use mend_core::switches::{OpenBreaker, Scope};
+use mend_core::time::Timestamp;
 use tracing::warn;
 
 use super::{RESERVE, Responder};
 use crate::error::{CallError, ResponseError, RetryableError, chain};
-use crate::world::{Start, World};
+use crate::world::{Launch, World};
+
+/// Whoever began a gathering has so much time to create its OpsItem, before others do.
+pub(crate) const BEGUN: Duration = Duration::from_mins(1);
 
 /// How far the outbox was carried out.
 pub(super) enum Carried {
@@ -20,6 +32,15 @@ pub(super) enum Carried {
     NotStarted,
     /// The rest is for later.
     Left(Left),
+}
+
+/// Whether, and from when on, executions may be started.
+#[derive(Clone, Copy)]
+pub(super) struct Permit {
+    /// Whether a start that waits may happen.
+    pub(super) starts: bool,
+    /// When it is the start's turn.
+    pub(super) start_at: Option<Timestamp>,
 }
 
 /// Whether the OpsItem was tried before, so that there may be one that the incident does not know.
@@ -45,19 +66,22 @@ impl Left {
 
 impl<W: World> Responder<'_, W> {
     /// Carries out the outbox, each effect in its turn. One that fails for now does not keep the others.
-    /// Without `leave`, nothing is started.
+    /// Nothing is started that `permit` does not allow.
     pub(super) async fn carry_out(
         &self,
         incident: &mut Incident,
         route: &Route,
-        leave: bool,
+        permit: Permit,
         tried: &mut Tried,
     ) -> Carried {
         let mut left = None;
-        let mut postponed = if leave { Vec::new() } else { vec![Effect::Runbook] };
+        let mut postponed = if permit.starts { Vec::new() } else { vec![Effect::Runbook] };
         while let Some(effect) = incident.outbox.iter().copied().find(|effect| !postponed.contains(effect)) {
             if self.world.now().plus(RESERVE) >= self.invocation.deadline {
                 return Carried::Left(Left::OutOfTime);
+            }
+            if let (Effect::Runbook | Effect::RequestApproval, Some(start_at)) = (effect, permit.start_at) {
+                self.world.wait_until(start_at).await;
             }
             match self.carry_out_one(incident, route, effect, tried).await {
                 Ok(()) => incident.done(effect),
@@ -74,7 +98,7 @@ impl<W: World> Responder<'_, W> {
                     let why = chain(&error);
                     warn!(incident.id = %incident.id, effect = ?effect, "{why}");
                     incident.done(effect);
-                    if effect == Effect::Runbook {
+                    if matches!(effect, Effect::Runbook | Effect::RequestApproval) {
                         // It ends the attempt. What follows is in the state and in the outbox.
                         let _ = incident.could_not_start(&why, route.attempts, self.world.now());
                         return Carried::NotStarted;
@@ -99,42 +123,114 @@ impl<W: World> Responder<'_, W> {
     ) -> Result<(), CallError> {
         let place = &self.stack.place;
         match effect {
-            Effect::OpsItem => {
-                let content = OpsItemContent::of(incident, route, place);
-                let sets_status = incident.ops_item_shows.is_none_or(|shown| shown.status != content.status);
-                if incident.ops_item.is_none() && (tried.0 || content.status == OpsItemStatus::Resolved) {
-                    // The dedup string keeps another from being created only until this one is resolved.
-                    incident.ops_item = self.world.find(&incident.id).await?;
-                }
-                let is_there = match &incident.ops_item {
-                    Some(id) => self.world.update(id, &content, sets_status).await?,
-                    None => false,
-                };
-                if !is_there {
-                    // There is none, or somebody has deleted it.
-                    incident.ops_item = Some(self.world.create(&content).await?);
-                }
-                if sets_status || !is_there {
-                    incident.ops_item_shows = Some(Shown { status: content.status, at: self.world.now() });
-                }
-                Ok(())
-            }
+            Effect::OpsItem => match incident.gathering.clone() {
+                Some(gathering) => self.gather(&gathering, incident, route).await,
+                None => self.bring_ops_item_in_step(incident, route, tried).await,
+            },
             Effect::Runbook => {
                 let Some(attempt) = incident.running() else { return Ok(()) };
-                let start = Start {
+                let launch = Launch {
                     plan: &attempt.plan,
                     incident: &incident.id,
                     attempt: attempt.number,
                     client_token: incident.client_token(attempt.number),
                 };
-                let execution = self.world.start(&start).await?;
+                let execution = self.world.start(&launch).await?;
                 incident.started(execution, self.world.now());
                 Ok(())
             }
+            Effect::RequestApproval => {
+                let State::AwaitingApproval(attempt) = &incident.state else { return Ok(()) };
+                let execution = self.world.ask(&ApprovalRequest::of(incident, attempt, route, place)).await?;
+                incident.asked(execution);
+                Ok(())
+            }
+            Effect::WithdrawApproval => self.withdraw(incident).await,
+            Effect::Breaker => self.look_at_breaker(route).await,
             Effect::Notification(occasion) => {
                 self.world.publish(&Notification::of(incident, occasion, route, place)).await
             }
             Effect::Event(occasion) => self.world.put(&MendEvent::of(incident, occasion, route, place)).await,
+        }
+    }
+
+    async fn bring_ops_item_in_step(
+        &self,
+        incident: &mut Incident,
+        route: &Route,
+        tried: &Tried,
+    ) -> Result<(), CallError> {
+        let content = OpsItemContent::of(incident, route, &self.stack.place);
+        let sets_status = incident.ops_item_shows.is_none_or(|shown| shown.status != content.status);
+        if incident.ops_item.is_none() && (tried.0 || content.status == OpsItemStatus::Resolved) {
+            // The dedup string keeps another from being created only until this one is resolved.
+            incident.ops_item = self.world.find(&incident.id).await?;
+        }
+        let is_there = match &incident.ops_item {
+            Some(id) => self.world.update(id, &content, sets_status).await?,
+            None => false,
+        };
+        if !is_there {
+            // There is none, or somebody has deleted it.
+            incident.ops_item = Some(self.world.create(&content).await?);
+        }
+        if sets_status || !is_there {
+            incident.ops_item_shows = Some(Shown { status: content.status, at: self.world.now() });
+        }
+        Ok(())
+    }
+
+    /// Takes the incident, as it is now, into its gathering. Whoever begins a gathering tells of it.
+    async fn gather(&self, id: &GatheringId, incident: &Incident, route: &Route) -> Result<(), CallError> {
+        let now = self.world.now();
+        let member = incident.member(now);
+        let gathering = self.world.gather(id, &member, now).await?;
+        let is_mine = gathering.opened_at == now || now.since(gathering.opened_at) > BEGUN;
+        if gathering.ops_item.is_some() || !is_mine {
+            return Ok(());
+        }
+        let mut roll = Roll::default();
+        roll.add(member);
+        self.begin_gathering(gathering, &roll, route).await
+    }
+
+    /// Creates the OpsItem of a gathering, and tells people.
+    pub(crate) async fn begin_gathering(
+        &self,
+        mut gathering: Gathering,
+        roll: &Roll,
+        route: &Route,
+    ) -> Result<(), CallError> {
+        let (place, now) = (&self.stack.place, self.world.now());
+        let content = gathering.content(roll, route, place, &self.stack.ledger_table);
+        gathering.stands = roll.sentence();
+        gathering.ops_item = Some(self.world.create(&content).await?);
+        self.world.publish(&gathering.notification(None, route, place, now)).await?;
+        gathering.told_at = Some(now);
+        self.world.keep_gathering(&gathering).await
+    }
+
+    /// Stops the executions that ask for an answer that matters no more.
+    async fn withdraw(&self, incident: &mut Incident) -> Result<(), CallError> {
+        while let Some(approval) = incident.withdrawn.last() {
+            let (attempt, since) = (approval.attempt, approval.asked_at);
+            let execution = match &approval.execution {
+                Some(id) => Some(id.clone()),
+                None => self.world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?,
+            };
+            if let Some(id) = execution {
+                self.world.stop(&id).await?;
+            }
+            incident.withdrawn.pop();
+        }
+        Ok(())
+    }
+
+    async fn look_at_breaker(&self, route: &Route) -> Result<(), CallError> {
+        let tallies = self.world.tallies(&route.name, self.world.now()).await?;
+        match trips(&Scope::Route(route.name.clone()), tallies) {
+            Some((scope, why)) => self.open_breaker(OpenBreaker { scope, why }).await.map(drop),
+            None => Ok(()),
         }
     }
 }

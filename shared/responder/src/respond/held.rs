@@ -1,10 +1,14 @@
 //! A claimed row: what the ledger holds, and what it shall hold.
 
-use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{AttemptReport, Incident};
+use mend_core::budget::BudgetLimits;
+use mend_core::gathering::{Day, GatheringId, GatheringKind};
+use mend_core::guard::Refusal;
+use mend_core::identity::Fingerprint;
+use mend_core::incident::{AttemptReport, Incident, Outcome, State};
+use mend_core::time::Timestamp;
 
 use crate::error::ResponseError;
-use crate::world::{Hold, Lease, Ledger, Row, Write, Written};
+use crate::world::{Booking, Clock, Hold, Lease, Ledger, Row, Start, Write, Written};
 
 /// A row that this invocation has claimed.
 #[derive(Debug)]
@@ -20,6 +24,12 @@ pub(super) struct Held<'a, W> {
     pub(super) before_states: Vec<AttemptReport>,
     /// To be kept with the next write.
     pub(super) history: Option<Incident>,
+    /// The limits of the start that the next write books, and how long its turn may be waited for.
+    pub(super) limits: Option<(BudgetLimits, Timestamp)>,
+    /// So many incidents of a route get an OpsItem of their own in an hour.
+    storm_threshold: u32,
+    /// When the execution that was booked may be started.
+    pub(super) start_at: Option<Timestamp>,
 }
 
 /// What came of a write.
@@ -28,12 +38,18 @@ pub(super) enum Stored {
     Yes,
     /// Not written: news has come in, and is in the row's inbox now.
     NewsCame,
-    /// Not written: another incident's attempt holds the resource.
-    ResourceHeld(IncidentId),
+    /// Not written: a guard rail that only the ledger knows is in the way.
+    Refused(Refusal),
 }
 
-impl<'a, W: Ledger> Held<'a, W> {
-    pub(super) fn new(world: &'a W, fingerprint: &'a Fingerprint, lease: Lease, claimed: Row) -> Self {
+impl<'a, W: Ledger + Clock> Held<'a, W> {
+    pub(super) fn new(
+        world: &'a W,
+        fingerprint: &'a Fingerprint,
+        lease: Lease,
+        claimed: Row,
+        storm_threshold: u32,
+    ) -> Self {
         Self {
             world,
             fingerprint,
@@ -42,6 +58,9 @@ impl<'a, W: Ledger> Held<'a, W> {
             stored: claimed,
             before_states: Vec::new(),
             history: None,
+            limits: None,
+            storm_threshold,
+            start_at: None,
         }
     }
 
@@ -61,16 +80,48 @@ impl<'a, W: Ledger> Held<'a, W> {
 
     /// Writes the row and keeps the lease.
     pub(super) async fn store(&mut self) -> Result<Stored, ResponseError> {
-        let hold = hold(self.stored.incident.as_ref(), self.row.incident.as_ref());
-        let mut written = self.write(hold).await?;
-        if hold == Hold::Release && matches!(written, Written::ResourceHeld(_)) {
-            // The hold is not ours any more, so there is nothing to give back.
-            written = self.write(Hold::Unchanged).await?;
+        let mut hold = hold(self.stored.incident.as_ref(), self.row.incident.as_ref());
+        loop {
+            match self.write(hold).await? {
+                Written::Done { version, start_at } => {
+                    self.start_at = start_at.or(self.start_at);
+                    return Ok(self.stored_as(version));
+                }
+                // The hold is not ours any more, so there is nothing to give back.
+                Written::ResourceHeld(_) if hold == Hold::Release => hold = Hold::Unchanged,
+                Written::ResourceHeld(other) => return Ok(Stored::Refused(Refusal::ResourceHeld(other))),
+                Written::Spent(spent) => return Ok(Stored::Refused(Refusal::Spent(spent))),
+                Written::TooManyOpsItems => self.gather(),
+                Written::Overtaken => return self.read_again().await,
+            }
         }
-        match written {
-            Written::Version(version) => Ok(self.stored_as(version)),
-            Written::ResourceHeld(other) => Ok(Stored::ResourceHeld(other)),
-            Written::Overtaken => self.read_again().await,
+    }
+
+    /// The incident gets no OpsItem of its own: that of a gathering stands for it.
+    fn gather(&mut self) {
+        let day = Day::of(self.world.now());
+        if let Some(incident) = &mut self.row.incident {
+            let kind = kind(incident);
+            incident.join(GatheringId { route: incident.route.clone(), kind, day });
+        }
+    }
+
+    fn booking(&self) -> Booking {
+        let (before, after) = (self.stored.incident.as_ref(), self.row.incident.as_ref());
+        let Some(incident) = after else { return Booking::default() };
+        let starts = starts(before, incident);
+        Booking {
+            route: Some(incident.route.clone()),
+            start: starts.then_some(self.limits).flatten().map(|(limits, latest)| Start {
+                limits,
+                runs: incident.running().is_some(),
+                latest,
+            }),
+            ends: before.is_some_and(|before| before.running().is_some()) && incident.running().is_none(),
+            ended: ended(before, incident),
+            own_ops_item: (wants_ops_item(incident)
+                && !before.is_some_and(|before| before.id == incident.id && wants_ops_item(before)))
+            .then(|| kind(incident).threshold(self.storm_threshold)),
         }
     }
 
@@ -79,6 +130,8 @@ impl<'a, W: Ledger> Held<'a, W> {
             fingerprint: self.fingerprint,
             row: &self.row,
             hold,
+            booking: &self.booking(),
+            now: self.world.now(),
             before_states: &self.before_states,
             history: self.history.as_ref(),
         };
@@ -90,6 +143,7 @@ impl<'a, W: Ledger> Held<'a, W> {
         self.stored = self.row.clone();
         self.before_states.clear();
         self.history = None;
+        self.limits = None;
         Stored::Yes
     }
 
@@ -98,7 +152,7 @@ impl<'a, W: Ledger> Held<'a, W> {
         self.row.lease = None;
         match self.store().await? {
             Stored::Yes => Ok(true),
-            Stored::NewsCame | Stored::ResourceHeld(_) => {
+            Stored::NewsCame | Stored::Refused(_) => {
                 self.row.lease = Some(self.lease.clone());
                 Ok(false)
             }
@@ -112,6 +166,8 @@ impl<'a, W: Ledger> Held<'a, W> {
             fingerprint: self.fingerprint,
             row: &row,
             hold: Hold::Unchanged,
+            booking: &Booking::default(),
+            now: self.world.now(),
             before_states: &[],
             history: None,
         };
@@ -126,6 +182,7 @@ impl<'a, W: Ledger> Held<'a, W> {
         };
         // The write before may have been this one, its answer lost on the way.
         if read == (Row { version: read.version, ..self.row.clone() }) {
+            self.start_at = self.limits.map(|(_, latest)| latest).or(self.start_at);
             return Ok(self.stored_as(read.version));
         }
         if read.lease.as_ref().is_none_or(|lease| lease.holder != self.lease.holder) {
@@ -149,5 +206,53 @@ fn hold(before: Option<&Incident>, after: Option<&Incident>) -> Hold {
         (false, true) => Hold::Take,
         (true, false) => Hold::Release,
         (true, true) | (false, false) => Hold::Unchanged,
+    }
+}
+
+/// Whether an execution will be started that was not to be started before.
+fn starts(before: Option<&Incident>, after: &Incident) -> bool {
+    let attempt = |incident: &Incident| match &incident.state {
+        State::Remediating(attempt) | State::AwaitingApproval(attempt) => {
+            Some((incident.id.clone(), attempt.number))
+        }
+        State::Open
+        | State::Observed(_)
+        | State::Suppressed
+        | State::Deferred { .. }
+        | State::Escalated
+        | State::Reopened
+        | State::Resolved { .. } => None,
+    };
+    let after = attempt(after);
+    after.is_some() && before.and_then(attempt) != after
+}
+
+/// Whether an attempt has ended that the circuit breaker counts, and has failed.
+fn ended(before: Option<&Incident>, after: &Incident) -> Option<bool> {
+    let known = before.filter(|before| before.id == after.id).map_or(0, |before| before.finished.len());
+    let finished = after.finished.get(known..)?.last()?;
+    match &finished.outcome {
+        Outcome::Remediated | Outcome::AlreadyCompliant | Outcome::Failed(_) | Outcome::TimedOut => {
+            Some(finished.outcome.is_failure())
+        }
+        Outcome::Cancelled | Outcome::NotApproved(_) => None,
+    }
+}
+
+fn wants_ops_item(incident: &Incident) -> bool {
+    incident.people_know && incident.gathering.is_none()
+}
+
+fn kind(incident: &Incident) -> GatheringKind {
+    match incident.state {
+        State::Observed(_) => GatheringKind::Observed,
+        State::Open
+        | State::Suppressed
+        | State::Deferred { .. }
+        | State::AwaitingApproval(_)
+        | State::Remediating(_)
+        | State::Escalated
+        | State::Reopened
+        | State::Resolved { .. } => GatheringKind::Storm,
     }
 }

@@ -50,6 +50,10 @@ pub(super) fn take_in(row: &mut Row, policy: &Policy, now: Timestamp) -> Intake 
                 Some(incident) => incident.hear_person(&word, now),
                 None => nothing(Reason::UnknownIncident(word.incident)),
             },
+            News::Undoing(undoing) => match &mut row.incident {
+                Some(incident) => nothing(incident.undone(&undoing)),
+                None => nothing(Reason::UnknownIncident(undoing.incident)),
+            },
         };
         intake.heard.push(heard);
     }

@@ -15,23 +15,28 @@ mod intake;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mend_core::automation::{RoleArn, RoleFamily};
+use mend_core::automation::{DocumentVersion, RoleArn, RoleFamily};
+use mend_core::calendar::CalendarState;
 use mend_core::decision::{Decision, Reason, Verdict};
-use mend_core::guard::{Course, Facts, decide};
-use mend_core::identity::{Fingerprint, IncidentId};
-use mend_core::incident::{AttemptReport, Effect, Incident, PersonsWord, Plan, State};
+use mend_core::exemption::Exemption;
+use mend_core::guard::{self, Course, Facts, Refusal, TagExemption, decide};
+use mend_core::identity::Fingerprint;
+use mend_core::incident::{AttemptReport, Effect, Incident, PersonsWord, Plan, State, Undoing};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
-use mend_core::report::Place;
+use mend_core::report::{Notice, Place};
+use mend_core::resource::Resource;
 use mend_core::signal::Signal;
-use mend_core::switches::Switches;
+use mend_core::switches::{OpenBreaker, SwitchNames, Switches, breaker_parameter};
 use mend_core::time::Timestamp;
 use tracing::warn;
 
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
+use crate::execution::Ended;
 use crate::world::{Claim, Lease, News, Row, World};
-use effects::{Carried, Tried};
+pub(crate) use effects::BEGUN;
+use effects::{Carried, Permit, Tried};
 use held::{Held, Stored};
 pub(crate) use intake::route_of;
 use intake::{Told, take_in};
@@ -45,6 +50,14 @@ pub struct Stack {
     pub default_mode: Mode,
     /// The automation role of each family of runbooks.
     pub roles: BTreeMap<RoleFamily, RoleArn>,
+    /// How many attempts of all routes may be under way.
+    pub running_in_all: u16,
+    /// How many incidents of a route get an OpsItem of their own in an hour.
+    pub storm_threshold: u32,
+    /// Whether there is anybody to ask for approval.
+    pub has_approvers: bool,
+    /// The ledger's table, which OpsItems name.
+    pub ledger_table: String,
 }
 
 /// One invocation of a function.
@@ -65,6 +78,11 @@ const RESERVE: Duration = Duration::from_secs(3);
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// A start that has waited so long is given up.
 const GIVEN_UP: Duration = Duration::from_hours(24);
+/// A start waits so long for its turn. What is read of the switches is 20 seconds old at most, and an engaged kill
+/// switch has to hold within 30.
+const TURN: Duration = Duration::from_secs(8);
+/// Nothing is waited for when less time is left: the effects take theirs.
+const EFFECTS: Duration = Duration::from_secs(15);
 /// A row that changes under so many writes is left to the next try.
 const ROUNDS: usize = 10;
 
@@ -117,27 +135,53 @@ impl<'a, W: World> Responder<'a, W> {
         self.hear(&fingerprint, News::Person(word)).await
     }
 
+    /// Answers that a repair has been undone.
+    pub async fn undoing(&self, undoing: Undoing) -> Result<Answer, ResponseError> {
+        let fingerprint = undoing.incident.fingerprint.clone();
+        self.hear(&fingerprint, News::Undoing(undoing)).await
+    }
+
+    /// Answers what an execution of Mend's runbooks was.
+    pub async fn ended(&self, ended: Ended) -> Result<Answer, ResponseError> {
+        match ended {
+            Ended::Attempt(report) => self.outcome(report).await,
+            Ended::Undoing(undoing) => self.undoing(undoing).await,
+        }
+    }
+
     /// Carries on what is left in an incident's row, and decides again what may be decided. `None`: somebody else
     /// does, or there is no such incident.
     pub async fn resume(&self, fingerprint: &Fingerprint) -> Result<Option<Answer>, ResponseError> {
         let now = self.world.now();
         let lease = self.lease(now);
         match self.world.resume(fingerprint, &lease, now).await.map_err(ResponseError::Ledger)? {
-            Claim::Mine(row) => self.carry(Held::new(self.world, fingerprint, lease, row), true).await.map(Some),
+            Claim::Mine(row) => self.carry(self.hold(fingerprint, lease, row), true).await.map(Some),
             Claim::Busy(_) | Claim::Known(_) | Claim::Nothing => Ok(None),
         }
     }
 
-    /// Whether deciding again about an open problem would come to anything else.
-    pub(crate) async fn would_change(&self, incident: &Incident) -> Result<bool, ResponseError> {
+    /// Whether deciding again about an open problem would come to anything else, as far as is known of what the
+    /// ledger would refuse.
+    pub(crate) async fn would_change(
+        &self,
+        incident: &Incident,
+        refusal: Option<Refusal>,
+    ) -> Result<bool, ResponseError> {
         let Some(route) = route_of(incident, self.policy).filter(|_| incident.is_undecided()) else {
             return Ok(false);
         };
-        let facts = self.facts(incident, route, None).await?;
-        let (course, reasons) = decide(route, incident.evidence, facts);
+        let facts = self.facts(incident, route, refusal).await?;
+        let (course, reasons) = decide(route, incident, facts);
         let mut decided = incident.clone();
         decided.take(course, &reasons, self.world.now());
         Ok(decided != *incident)
+    }
+
+    fn hold<'f>(&self, fingerprint: &'f Fingerprint, lease: Lease, row: Row) -> Held<'f, W>
+    where
+        'a: 'f,
+    {
+        Held::new(self.world, fingerprint, lease, row, self.stack.storm_threshold)
     }
 
     /// A lease for this invocation, that nobody else's can be mistaken for.
@@ -156,7 +200,7 @@ impl<'a, W: World> Responder<'a, W> {
             let claim = self.world.claim(fingerprint, &news, &lease, now).await.map_err(ResponseError::Ledger)?;
             let busy = match claim {
                 Claim::Mine(row) => {
-                    return self.carry(Held::new(self.world, fingerprint, lease, row), false).await;
+                    return self.carry(self.hold(fingerprint, lease, row), false).await;
                 }
                 Claim::Known(row) => return Ok(ignore(Reason::AlreadyKnown, row.incident.as_ref())),
                 Claim::Nothing => return Ok(ignore(nobody_listens(news), None)),
@@ -199,7 +243,7 @@ impl<'a, W: World> Responder<'a, W> {
 
     /// Carries a claimed row until it is settled, or gives it back. `resumes`: without news, what is undecided is
     /// decided again.
-    async fn carry(&self, mut held: Held<'a, W>, resumes: bool) -> Result<Answer, ResponseError> {
+    async fn carry(&self, mut held: Held<'_, W>, resumes: bool) -> Result<Answer, ResponseError> {
         let answer = self.carry_on(&mut held, resumes).await;
         // Who has failed before the row was settled must not keep others from it.
         if matches!(answer, Err(ResponseError::Facts(_) | ResponseError::Contention)) {
@@ -208,7 +252,7 @@ impl<'a, W: World> Responder<'a, W> {
         answer
     }
 
-    async fn carry_on(&self, held: &mut Held<'a, W>, resumes: bool) -> Result<Answer, ResponseError> {
+    async fn carry_on(&self, held: &mut Held<'_, W>, resumes: bool) -> Result<Answer, ResponseError> {
         let mut told = Told::new();
         // Whoever left it undone may have done it, and not written that down.
         let mut tried = Tried(false);
@@ -218,6 +262,9 @@ impl<'a, W: World> Responder<'a, W> {
                 incident.ops_item_shows = None;
                 tried = Tried(true);
             }
+        }
+        if let Some(incident) = held.row.incident.as_mut().filter(|_| resumes) {
+            incident.remind(self.world.now());
         }
         let mut undecided = resumes && held.row.incident.as_ref().is_some_and(Incident::is_undecided);
         for _ in 0..ROUNDS {
@@ -241,6 +288,7 @@ impl<'a, W: World> Responder<'a, W> {
                     continue;
                 }
                 undecided = false;
+                let start_at = held.start_at;
                 if let Some(incident) = &mut held.row.incident {
                     let leave = if decided {
                         Leave::Given
@@ -250,7 +298,8 @@ impl<'a, W: World> Responder<'a, W> {
                     if leave == Leave::GivenUp {
                         continue;
                     }
-                    match self.carry_out(incident, route, leave == Leave::Given, &mut tried).await {
+                    let permit = Permit { starts: leave == Leave::Given, start_at };
+                    match self.carry_out(incident, route, permit, &mut tried).await {
                         Carried::Out | Carried::AsFarAsItMay => {}
                         Carried::NotStarted => continue,
                         Carried::Left(why) => left = Some(why),
@@ -288,8 +337,8 @@ impl<'a, W: World> Responder<'a, W> {
         let attempt = attempt.clone();
         let (patience, why, mut reasons) = if incident.is_violated() {
             let facts = self.facts(incident, route, None).await?;
-            let (course, reasons) = decide(route, incident.evidence, facts);
-            if matches!(course, Course::Start(_)) {
+            let (course, reasons) = decide(route, incident, facts);
+            if matches!(course, Course::Start(..)) {
                 return Ok(Leave::Given);
             }
             (GIVEN_UP, "it was not allowed to begin for a day", reasons)
@@ -298,7 +347,9 @@ impl<'a, W: World> Responder<'a, W> {
         };
         let now = self.world.now();
         if resumes && now.since(attempt.planned_at) > patience {
-            match known(self.world.find_execution(&incident.id, &attempt).await)? {
+            let (id, since) = (&incident.id, attempt.planned_at);
+            let found = self.world.find_execution(&attempt.plan.runbook, id, attempt.number, since).await;
+            match known(found)? {
                 Some(Some(execution)) => {
                     incident.started(Some(execution), now);
                     incident.done(Effect::Runbook);
@@ -327,22 +378,26 @@ impl<'a, W: World> Responder<'a, W> {
     /// Decides about an open problem, and writes down the decision before anything comes of it.
     async fn decide(
         &self,
-        held: &mut Held<'a, W>,
+        held: &mut Held<'_, W>,
         open: Incident,
         route: &Route,
         told: &mut Told,
     ) -> Result<Stored, ResponseError> {
-        let mut resource_held_by = None;
+        let mut refusal = None;
         loop {
-            let facts = self.facts(&open, route, resource_held_by).await?;
-            let (course, reasons) = decide(route, open.evidence, facts);
+            let facts = self.facts(&open, route, refusal.take()).await?;
+            let (course, reasons) = decide(route, &open, facts);
+            held.limits = match &course {
+                Course::Start(_, limits) | Course::Ask(_, limits) => Some((*limits, self.worth_waiting_for())),
+                Course::Record(_) | Course::Wait(_) | Course::Leave | Course::Escalate => None,
+            };
             let decision = Decision { verdict: course.verdict(), reasons };
             let mut incident = open.clone();
             incident.take(course, &decision.reasons, self.world.now());
             held.row.incident = Some(incident);
             match held.store().await? {
-                // Decided again, in the knowledge that it has to wait: that takes no hold, so it ends here.
-                Stored::ResourceHeld(other) => resource_held_by = Some(other),
+                // Decided again, in the knowledge that it has to wait: that books nothing, so it ends here.
+                Stored::Refused(why) => refusal = Some(why),
                 Stored::NewsCame => {
                     // Not written, so not decided: the news may say otherwise.
                     held.row.incident = Some(open);
@@ -356,17 +411,40 @@ impl<'a, W: World> Responder<'a, W> {
         }
     }
 
-    /// Reads what a decision needs to know. What stays unreadable stops the answer, not the record.
+    /// How long a start may wait for its turn.
+    fn worth_waiting_for(&self) -> Timestamp {
+        let now = self.world.now();
+        now.plus(TURN).min(self.invocation.deadline.minus(EFFECTS)).max(now)
+    }
+
+    /// Reads what a decision needs to know: in one step, and nothing that the answer does not hang on any more. What
+    /// stays unreadable stops the answer, not the record.
     async fn facts(
         &self,
         incident: &Incident,
         route: &Route,
-        resource_held_by: Option<IncidentId>,
+        refusal: Option<Refusal>,
     ) -> Result<Facts, ResponseError> {
-        let switches = known(self.world.switches(&route.name).await)?.unwrap_or(Switches::Unreadable);
-        let version = known(self.world.version(&route.runbook).await)?;
+        let (now, environment) = (self.world.now(), self.stack.place.environment);
+        let names = SwitchNames::of(environment, &route.name, &incident.resource);
+        let known_switches = self.world.known_parameters(&names.all()).map(|parameters| names.read(&parameters));
+        let needs = guard::needs(
+            route,
+            incident.evidence,
+            known_switches.as_ref(),
+            environment,
+            self.stack.default_mode,
+            now,
+        );
+        let (switches, version, tags, calendar) = tokio::join!(
+            biased;
+            self.switches(&names, known_switches),
+            self.version(route, needs.version),
+            self.tags(&incident.resource, needs.tags),
+            self.calendar(needs.calendar),
+        );
         let role = self.stack.roles.get(&route.role).cloned();
-        let plan = version.zip(role).map(|(version, role)| Plan {
+        let plan = version?.zip(role).map(|(version, role)| Plan {
             runbook: route.runbook.clone(),
             version,
             role,
@@ -375,14 +453,70 @@ impl<'a, W: World> Responder<'a, W> {
                 .iter()
                 .map(|(name, source)| (name.clone(), source.value(&incident.resource)))
                 .collect(),
+            alarm: route.alarm.clone(),
         });
         Ok(Facts {
-            environment: self.stack.place.environment,
+            now,
+            environment,
             default_mode: self.stack.default_mode,
-            switches,
+            running_in_all: self.stack.running_in_all,
+            has_approvers: self.stack.has_approvers,
+            switches: switches?,
+            tags: tags?,
+            calendar: calendar?,
             plan,
-            resource_held_by,
+            refusal,
         })
+    }
+
+    async fn switches(
+        &self,
+        names: &SwitchNames,
+        known_switches: Option<Switches>,
+    ) -> Result<Switches, ResponseError> {
+        if let Some(switches) = known_switches {
+            return Ok(switches);
+        }
+        let parameters = known(self.world.parameters(&names.all()).await)?;
+        Ok(parameters.map_or(Switches::Unreadable, |parameters| names.read(&parameters)))
+    }
+
+    async fn version(&self, route: &Route, needed: bool) -> Result<Option<DocumentVersion>, ResponseError> {
+        if needed { known(self.world.version(&route.runbook).await) } else { Ok(None) }
+    }
+
+    async fn tags(&self, resource: &Resource, needed: bool) -> Result<TagExemption, ResponseError> {
+        let Some(arn) = self.stack.place.arn(resource).filter(|_| needed) else {
+            return Ok(TagExemption::NotAsked);
+        };
+        let tags = known(self.world.exemption_tags(&arn).await)?;
+        Ok(tags.map_or(TagExemption::Unreadable, |tags| TagExemption::Read(Exemption::from_tags(&tags))))
+    }
+
+    async fn calendar(&self, needed: bool) -> Result<Option<CalendarState>, ResponseError> {
+        if !needed {
+            return Ok(None);
+        }
+        Ok(known(self.world.calendar().await)?.unwrap_or(Some(CalendarState::Unreadable)))
+    }
+
+    /// Opens a circuit breaker, if it is not open, and tells people.
+    pub(crate) async fn open_breaker(&self, breaker: OpenBreaker) -> Result<bool, CallError> {
+        let name = breaker_parameter(self.stack.place.environment, &breaker.scope);
+        let opened = self.world.create_parameter(&name, &format!("open: {}", breaker.why)).await?;
+        self.tell_once(&Notice::BreakerOpened(breaker)).await?;
+        Ok(opened)
+    }
+
+    /// Tells people what they have not been told.
+    pub(crate) async fn tell_once(&self, notice: &Notice) -> Result<(), CallError> {
+        let now = self.world.now();
+        let key = notice.key(now);
+        if self.world.is_told(&key).await? {
+            return Ok(());
+        }
+        self.world.publish(&notice.notification(&self.stack.place, now)).await?;
+        self.world.mark_told(&key, now).await
     }
 }
 
@@ -403,6 +537,7 @@ fn nobody_listens(news: News) -> Reason {
         News::Signal(_) => Reason::NothingToClear,
         News::Outcome(report) => Reason::UnknownIncident(report.incident),
         News::Person(word) => Reason::UnknownIncident(word.incident),
+        News::Undoing(undoing) => Reason::UnknownIncident(undoing.incident),
     }
 }
 

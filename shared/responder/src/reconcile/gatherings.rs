@@ -1,0 +1,75 @@
+//! Gatherings: their OpsItems are brought in step with their incidents here, not by each of these.
+
+use std::time::Duration;
+
+use mend_core::gathering::{Day, GatheringId};
+use mend_core::policy::Route;
+use mend_core::report::{Gathering, Roll};
+
+use super::{Open, Run, Share};
+use crate::error::CallError;
+use crate::respond::BEGUN;
+use crate::world::World;
+
+/// A digest comes so often.
+const DIGEST: Duration = Duration::from_hours(24);
+
+impl<W: World> Run<'_, '_, W> {
+    /// Brings every gathering's OpsItem in step, and tells people once a day how it stands.
+    pub(super) async fn look_at_gatherings(&mut self, open: &Open) {
+        for gathering in &open.gatherings {
+            if self.time_is_over(Share::TwoThirds) {
+                self.done.complete = false;
+                return;
+            }
+            let routes = self.responder.policy.routes();
+            let Some(route) = routes.iter().find(|route| route.name == gathering.id.route) else { continue };
+            if let Err(error) = self.look_at_gathering(gathering.clone(), route).await {
+                self.failed(&error);
+            }
+        }
+    }
+
+    async fn look_at_gathering(&self, mut gathering: Gathering, route: &Route) -> Result<(), CallError> {
+        let world = self.responder.world;
+        let roll = self.roll(&gathering.id).await?;
+        let now = world.now();
+        let Some(ops_item) = gathering.ops_item.clone() else {
+            // Whoever began it has died, or is about to create it.
+            if now.since(gathering.opened_at) > BEGUN {
+                self.responder.begin_gathering(gathering, &roll, route).await?;
+            }
+            return Ok(());
+        };
+        let before = gathering.clone();
+        gathering.is_over = roll.open() == 0 && Day::of(now) > gathering.id.day;
+        gathering.stands = roll.sentence();
+        if gathering != before {
+            let (place, table) = (&self.responder.stack.place, &self.responder.stack.ledger_table);
+            let content = gathering.content(&roll, route, place, table);
+            if !world.update(&ops_item, &content, gathering.is_over).await? {
+                // Somebody has deleted it.
+                gathering.ops_item = Some(world.create(&content).await?);
+            }
+        }
+        if roll.open() > 0 && gathering.told_at.is_none_or(|told_at| now.since(told_at) >= DIGEST) {
+            let place = &self.responder.stack.place;
+            world.publish(&gathering.notification(Some(&roll), route, place, now)).await?;
+            gathering.told_at = Some(now);
+        }
+        if gathering == before { Ok(()) } else { world.keep_gathering(&gathering).await }
+    }
+
+    async fn roll(&self, id: &GatheringId) -> Result<Roll, CallError> {
+        let mut roll = Roll::default();
+        let mut after = None;
+        loop {
+            let page = self.responder.world.members(id, after.as_ref()).await?;
+            page.members.into_iter().for_each(|member| roll.add(member));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(roll),
+            }
+        }
+    }
+}
