@@ -219,6 +219,8 @@ def _line(entry: journal.Entry) -> str | None:
             return f"stack         {entry['stack']}: {entry['status']}"
         case "delivery" if entry["error"]:
             return f"not delivered {entry['rule']}: {entry['error']}"
+        case "alarm-action" if entry["error"]:
+            return f"not invoked   {entry['target']}: {entry['error']}"
         case "invocation":
             outcome = "ok" if entry["ok"] else f"FAILED: {entry['response']}"
             return f"invocation    {entry['function']} ({entry['duration_ms']:.0f} ms) {outcome}"

@@ -24,6 +24,8 @@ from pathlib import Path
 import time_machine
 
 SOURCE = Path(__file__).with_name("clock.c")
+END_OF_TIME = datetime(2200, 1, 1, tzinfo=UTC)
+"""As late as threads can wait."""
 NANOSECONDS = struct.Struct("q")
 
 _changed = threading.Condition()

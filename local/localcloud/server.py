@@ -28,6 +28,7 @@ from localcloud.settings import ACCOUNT_ID, settings
 HOST = "127.0.0.1"
 
 EXTENSIONS = (
+    "localcloud.alarms",
     "localcloud.buckets",
     "localcloud.calls",
     "localcloud.changecalendar",

@@ -1,6 +1,7 @@
-"""Handing a message to another service's resource, as EventBridge and Lambda do it.
+"""Handing a message to another service's resource, as EventBridge, Lambda and CloudWatch's alarms do it.
 
-A fault whose caller is `events.amazonaws.com` hits EventBridge's deliveries: they come late, or twice.
+A fault whose caller is `events.amazonaws.com` hits EventBridge's deliveries: they come late, or twice. Those
+of alarms are hit by `lambda.alarms.cloudwatch.amazonaws.com`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from localcloud.permissions.services import service_may
 from localcloud.settings import ACCOUNT_ID, REGION
 
 EVENTBRIDGE = "events.amazonaws.com"
+ALARMS = "lambda.alarms.cloudwatch.amazonaws.com"
 OPERATIONS = {
     "lambda": ("lambda", "Invoke"),
     "sqs": ("sqs", "SendMessage"),
@@ -171,7 +173,8 @@ def _check(policy: str | dict | None, action: str, arn: str, permitted_to: tuple
     if permitted_to is None:
         return
     service, source = permitted_to
-    if not service_may(service, Check.of(action, arn), policy, source):
+    account = None if service == EVENTBRIDGE else ACCOUNT_ID
+    if not service_may(service, Check.of(action, arn), policy, source, account):
         raise Undeliverable(
             "NO_PERMISSIONS", f"The policy of {arn} does not allow {service} {action} from {source}."
         )

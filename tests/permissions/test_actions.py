@@ -22,6 +22,7 @@ TAGS = [{"Key": "Incident", "Value": "1"}]
 EXECUTION = "11111111-2222-3333-4444-555555555555"
 
 REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("cloudwatch", "DescribeAlarms"): {"AlarmNames": ["errors"]},
     ("config", "DescribeComplianceByConfigRule"): {},
     ("config", "DescribeConfigRules"): {"ConfigRuleNames": ["restricted-ssh"]},
     ("config", "GetComplianceDetailsByConfigRule"): {"ConfigRuleName": "restricted-ssh"},

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from moto.ssm.models import SimpleSystemManagerBackend
 
+from localcloud.automation.alarm_configuration import AlarmConfiguration
 from localcloud.automation.documents import Runbook, Step
 from localcloud.automation.failures import StepFailure
 from localcloud.automation.fan_out import FanOut, Target
@@ -119,6 +120,10 @@ class Execution:
     given: dict[str, list[str]] = field(default_factory=dict)
     """The parameters of the start, as they were given."""
     mode: str = "Auto"
+    alarm: AlarmConfiguration | None = None
+    """The alarm that stops the execution."""
+    alarm_state: str | None = None
+    """The alarm's state by which the execution was stopped."""
     fan_out: FanOut | None = None
     """With targets, the execution runs a child for each of them instead of steps."""
     target: str | None = None
@@ -229,8 +234,16 @@ class Execution:
             "ExecutedBy": self.executed_by,
             "CurrentStepName": self.current_step.name if self.current_step else None,
             "CurrentAction": self.current_step.action if self.current_step else None,
+            **(self._alarm_members if self.alarm else {}),
         }
         return {name: value for name, value in members.items() if value is not None}
+
+    @property
+    def _alarm_members(self) -> dict[str, Any]:
+        members = {"AlarmConfiguration": self.alarm.describe()}
+        if self.alarm_state:
+            members["TriggeredAlarms"] = [{"Name": self.alarm.name, "State": self.alarm_state}]
+        return members
 
     @property
     def _progress(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from localcloud.automation.actions import ACTIONS
 from localcloud.automation.actions.action import Awaited, Result, StepContext
 from localcloud.automation.actions.branch import holds
 from localcloud.automation.actions.loop import iterations
+from localcloud.automation.alarm_watch import AlarmWatch
 from localcloud.automation.documents import Step
 from localcloud.automation.executions import (
     FINAL_STATUSES,
@@ -35,9 +36,6 @@ from localcloud.automation.values import WrongType, convert
 from localcloud.automation.waiting import NextStep
 
 CANCELLATION = timedelta(seconds=120)
-
-END_OF_TIME = datetime(2200, 1, 1, tzinfo=UTC)
-"""As late as threads can wait."""
 
 _threads: set[threading.Thread] = set()
 
@@ -128,6 +126,15 @@ class _Runner:
         """Do it all, and return the status that the execution ends with."""
         raise NotImplementedError
 
+    def _begin_work(self) -> None:
+        """Assume the role, and run from now on, unless the execution's alarm has gone off."""
+        execution = self._execution
+        self._role = AssumedRole(execution.role_arn, f"Automation-{execution.id}", execution.region)
+        self._go_on("InProgress")
+        if execution.alarm:
+            AlarmWatch(execution, execution.alarm).begin()
+            self._interruption.check()
+
     def _cancel(self) -> None:
         """End after a person's stop."""
         self._interruption.begin_cancellation()
@@ -189,13 +196,10 @@ class _Stepwise(_Runner):
         )
         self._interrupted: Step | None = None
         self._deadline = math.inf
-        self._latest = END_OF_TIME
+        self._latest = clock.END_OF_TIME
 
     def _work(self) -> str:
-        self._role = AssumedRole(
-            self._execution.role_arn, f"Automation-{self._execution.id}", self._execution.region
-        )
-        self._go_on("InProgress")
+        self._begin_work()
         return self._status(self._follow(self._execution.runbook.first_step, self._execution.runbook.steps))
 
     def _cancel(self) -> None:
@@ -240,7 +244,9 @@ class _Stepwise(_Runner):
         offered = dict.fromkeys([step.name, *(current.targets if current else [])])
         next_step = NextStep(list(offered))
         self._go_on("Waiting", next_step=next_step)
-        self._interruption.wait_until(END_OF_TIME, lambda: next_step.over or self._interruption.completing)
+        self._interruption.wait_until(
+            clock.END_OF_TIME, lambda: next_step.over or self._interruption.completing
+        )
         self._go_on("InProgress", next_step=None)
         return self._execution.runbook.steps.get(next_step.chosen or "")
 
@@ -357,7 +363,7 @@ class _FannedOut(_Runner):
         self._ended: list[str] = []
 
     def _work(self) -> str:
-        self._go_on("InProgress")
+        self._begin_work()
         waiting = deque(zip(self._fan_out.targets, self._execution.step_executions, strict=True))
         while waiting or self._running:
             errors = sum(status != "Success" for status in self._ended)
@@ -385,7 +391,7 @@ class _FannedOut(_Runner):
     def _await(self, enough: Callable[[Iterable[bool]], bool]) -> None:
         """Wait until children have ended, and take note."""
         self._interruption.wait_until(
-            END_OF_TIME, lambda: not self._running or enough(child.ended for _, child in self._running)
+            clock.END_OF_TIME, lambda: not self._running or enough(child.ended for _, child in self._running)
         )
         for record, child in [each for each in self._running if each[1].ended]:
             self._running.remove((record, child))

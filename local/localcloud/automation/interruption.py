@@ -37,6 +37,11 @@ class Interruption:
         self._abandoned = True
         clock.wake()
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the execution ends without a trace."""
+        return self._abandoned
+
     def check(self) -> None:
         """Raise if the execution or its step shall end."""
         self.check_abandoned()

@@ -10,6 +10,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 
 from localcloud.automation import executor
 from localcloud.automation.actions.automation import PARENT_HEADER
+from localcloud.automation.alarm_configuration import AlarmConfiguration
 from localcloud.automation.behaviour import behaviour
 from localcloud.automation.executions import FINAL_STATUSES, Execution, StepExecution, executions_of
 from localcloud.automation.fan_out import read_fan_out
@@ -24,7 +25,7 @@ from localcloud.principals import principal_of
 MOST_TAGS = 5
 DEEPEST_NESTING = 5
 
-UNSUPPORTED_START_MEMBERS = ("AlarmConfiguration", "TargetLocations", "TargetLocationsURL")
+UNSUPPORTED_START_MEMBERS = ("TargetLocations", "TargetLocationsURL")
 
 Response = SimpleSystemManagerResponse
 Request = dict[str, Any]
@@ -167,6 +168,7 @@ def _new_execution(response: Response, request: Request) -> Execution:
         region=backend.region_name,
         partition=backend.partition,
         mode=request.get("Mode", "Auto"),
+        alarm=AlarmConfiguration.read(request),
         fan_out=fan_out,
         parent=executions_of(backend).get(response.headers.get(PARENT_HEADER, "")),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from localcloud.events import alarms, api, scheduled_rules
+from localcloud.events import api, scheduled_rules
 from localcloud.events.bus import publish
 from localcloud.events.envelope import wrap
 
@@ -13,10 +13,9 @@ __all__ = ["emit", "install"]
 
 
 def install() -> None:
-    """Replace moto's EventBridge where it differs, and let rules fire and alarms tell."""
+    """Replace moto's EventBridge where it differs, and let rules fire."""
     api.install()
     scheduled_rules.install()
-    alarms.install()
 
 
 def emit(detail_type: str, source: str, detail: dict[str, Any], resources: Iterable[str] = ()) -> None:

@@ -1,12 +1,14 @@
-"""CloudWatch alarms: what the bus hears when somebody sets their state."""
+"""CloudWatch alarms: what happens when somebody sets their state."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from localcloud.clients import client
+from localcloud.deploy import Stack
 from localcloud.settings import ACCOUNT_ID, REGION
 
 pytestmark = pytest.mark.usefixtures("cloud")
@@ -90,3 +92,80 @@ def test_an_alarm_on_an_expression_shows_all_its_metrics(watch: Any):
             },
         },
     ]
+
+
+def test_an_alarm_that_is_put_again_keeps_its_state(watch: Any):
+    alarm("kept", Namespace="N", MetricName="m", Period=60, Statistic="Sum")
+    set_state("kept", "ALARM")
+    alarm("kept", Namespace="N", MetricName="m", Period=300, Statistic="Sum")
+    [described] = client("cloudwatch").describe_alarms(AlarmNames=["kept"])["MetricAlarms"]
+    assert (described["StateValue"], described["StateReason"]) == ("ALARM", "It is ALARM")
+    assert described["Period"] == 300
+
+
+@pytest.fixture
+def function(stack: Stack) -> str:
+    """The ARN of the stack's function."""
+    return client("lambda").get_function(FunctionName=stack.functions["stand-in"])["Configuration"][
+        "FunctionArn"
+    ]
+
+
+@pytest.fixture
+def allow(function: str) -> Iterator[Callable[[str], None]]:
+    """A function that lets the alarms of an account invoke the function until the test ends."""
+
+    def allow_(account: str) -> None:
+        client("lambda").add_permission(
+            FunctionName=function,
+            StatementId="Alarms",
+            Action="lambda:InvokeFunction",
+            Principal="lambda.alarms.cloudwatch.amazonaws.com",
+            SourceAccount=account,
+        )
+
+    yield allow_
+    client("lambda").remove_permission(FunctionName=function, StatementId="Alarms")
+
+
+def test_an_alarm_invokes_the_functions_of_its_new_state(function: str, allow: Any, watch: Any):
+    allow(ACCOUNT_ID)
+    metric = {"Namespace": "N", "MetricName": "m", "Period": 60, "Statistic": "Sum"}
+    alarm("direct", AlarmActions=[function], OKActions=[f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:any"], **metric)
+    set_state("direct", "ALARM")
+    set_state("direct", "ALARM")
+    set_state("direct", "OK")
+    [invocation] = watch.wait("invocation", ok=True)
+    payload = invocation["payload"]
+    assert WHEN.fullmatch(payload.pop("time"))
+    told = watch.wait("event")[0]["event"]["detail"]
+    assert told["state"]["value"] == "ALARM"
+    assert payload == {
+        "source": "aws.cloudwatch",
+        "alarmArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:direct",
+        "accountId": ACCOUNT_ID,
+        "region": REGION,
+        "alarmData": told,
+    }
+    watch.wait("event", 2)
+    assert len(watch.wait("alarm-action")) == len(watch.entries("alarm-action")) == 1
+
+
+def test_an_alarm_needs_the_functions_permission(function: str, allow: Any, watch: Any):
+    allow("999999999999")
+    metric = {"Namespace": "N", "MetricName": "m", "Period": 60, "Statistic": "Sum"}
+    gone = f"{function}-gone"
+    alarm("stranger", AlarmActions=[function, gone], **metric)
+    set_state("stranger", "ALARM")
+    actions = {entry["target"]: entry["error"] for entry in watch.wait("alarm-action", 2)}
+    assert "does not allow lambda.alarms.cloudwatch.amazonaws.com" in actions[function]
+    assert "does not exist" in actions[gone]
+    assert not watch.entries("invocation")
+
+
+def test_an_alarm_without_actions_only_tells(function: str, watch: Any):
+    metric = {"Namespace": "N", "MetricName": "m", "Period": 60, "Statistic": "Sum"}
+    alarm("silenced", AlarmActions=[function], ActionsEnabled=False, **metric)
+    set_state("silenced", "ALARM")
+    watch.wait("event")
+    assert not watch.entries("alarm-action")

@@ -13,6 +13,7 @@ from moto.core.responses import boto3_service_name
 
 from localcloud.permissions.actions import (
     awslambda,
+    cloudwatch,
     config,
     dynamodb,
     ec2,
@@ -27,7 +28,20 @@ from localcloud.permissions.actions import (
 from localcloud.permissions.actions.operation import Place, Requirements
 from localcloud.permissions.policies import Check
 
-_SERVICES = (awslambda, config, dynamodb, ec2, events, kms, resourcegroupstaggingapi, s3, sns, sqs, ssm)
+_SERVICES = (
+    awslambda,
+    cloudwatch,
+    config,
+    dynamodb,
+    ec2,
+    events,
+    kms,
+    resourcegroupstaggingapi,
+    s3,
+    sns,
+    sqs,
+    ssm,
+)
 
 OPERATIONS: dict[tuple[str, str], Requirements] = {
     (boto3_service_name.get(name, name), operation): requirements

@@ -1,61 +1,36 @@
-"""CloudWatch alarms tell the default bus when `SetAlarmState` changes their state; nothing else does here."""
+"""A change of an alarm's state, as events and actions tell it."""
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime
 from typing import Any
 
 from moto.cloudwatch.models import Alarm, MetricDataQuery
 
-from localcloud.events.bus import publish
-from localcloud.events.envelope import wrap
+
+def described(alarm: Alarm, before: dict[str, str]) -> dict[str, Any]:
+    """Return the alarm as it is now and the state that it had before."""
+    return {
+        "alarmName": alarm.name,
+        "state": state_of(alarm),
+        "previousState": before,
+        "configuration": _configuration(alarm),
+    }
 
 
-def install() -> None:
-    """Wrap the change of an alarm's state, and let alarms begin as on AWS."""
-    Alarm.__init__ = _beginning_unknown(Alarm.__init__)
-    Alarm.update_state = _telling(Alarm.update_state)
-
-
-def _beginning_unknown(init: Any) -> Any:
-    @functools.wraps(init)
-    def beginning_unknown(self: Alarm, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        self.state_value = "INSUFFICIENT_DATA"
-        self.state_reason_data = None
-
-    return beginning_unknown
-
-
-def _telling(update_state: Any) -> Any:
-    @functools.wraps(update_state)
-    def telling(self: Alarm, reason: str, reason_data: str | None, state_value: str) -> None:
-        before = _state(self)
-        update_state(self, reason, reason_data, state_value)
-        if state_value != before["value"]:
-            detail = {
-                "alarmName": self.name,
-                "state": _state(self),
-                "previousState": before,
-                "configuration": _configuration(self),
-            }
-            publish(wrap("CloudWatch Alarm State Change", "aws.cloudwatch", detail, [self.alarm_arn]))
-
-    return telling
-
-
-def _state(alarm: Alarm) -> dict[str, str]:
+def state_of(alarm: Alarm) -> dict[str, str]:
+    """Return the alarm's state."""
     state = {
         "value": alarm.state_value,
         "reason": alarm.state_reason,
         "reasonData": alarm.state_reason_data,
-        "timestamp": _timestamp(alarm.state_updated_timestamp),
+        "timestamp": timestamp(alarm.state_updated_timestamp),
     }
     return {key: value for key, value in state.items() if value}
 
 
-def _timestamp(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
+    """Return a time as CloudWatch writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1_000:03d}+0000"
 
 
