@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
-use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
-use mend_core::policy::{Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Takes, Title};
+use mend_core::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
+use mend_core::policy::{Budget, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Takes, Title};
 use mend_core::resource::ResourceType;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -41,6 +44,17 @@ struct Written {
     /// How often the runbook is started before a person is asked, 1 to 5.
     attempts: Spanned<String>,
     modes: WrittenModes,
+    budget: WrittenBudget,
+    /// How long a repair takes, at the longest, 1 to 720.
+    expected_minutes: Spanned<String>,
+    /// Whether a critical incident is answered while a change calendar is closed. Default false.
+    #[serde(default)]
+    emergency: bool,
+    /// Whether a resource's tags may exempt it. Default false.
+    #[serde(default)]
+    exempt_by_tag: bool,
+    /// The `CloudWatch` alarm that stops the route's executions, and the route.
+    alarm: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +70,15 @@ struct WrittenModes {
     dev: Spanned<String>,
     staging: Spanned<String>,
     prod: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WrittenBudget {
+    /// 1 to 1000.
+    starts_per_hour: Spanned<String>,
+    /// 1 to 100: as many executions AWS lets run in an account and Region.
+    running: Spanned<String>,
 }
 
 /// A route, and where it is written.
@@ -175,10 +198,16 @@ impl Checker<'_> {
         if undo.is_some() || written.undo.is_none() {
             self.undo(written, runbook.as_ref());
         }
-        let attempts = self.field("attempts", &written.attempts, attempts);
+        let attempts = self.field("attempts", &written.attempts, number(1..=5));
         let dev = self.field("modes.dev", &written.modes.dev, str::parse);
         let staging = self.field("modes.staging", &written.modes.staging, str::parse);
         let prod = self.field("modes.prod", &written.modes.prod, str::parse);
+        let starts_per_hour =
+            self.field("budget.starts-per-hour", &written.budget.starts_per_hour, number(1..=1_000));
+        let running = self.field("budget.running", &written.budget.running, number(1..=100));
+        let expected_minutes = self.field("expected-minutes", &written.expected_minutes, number(1..=720));
+        let alarm =
+            written.alarm.as_ref().and_then(|alarm| self.field("alarm", alarm, |text| AlarmName::new(text)));
         let parameters = runbook.as_ref().map(|(_, runbook)| {
             // That a runbook is broken has been told; then nothing is known of its parameters.
             runbook.map(|runbook| self.parameters(written, runbook)).unwrap_or_default()
@@ -200,6 +229,11 @@ impl Checker<'_> {
             parameters: parameters?,
             attempts: attempts?,
             ceiling: Ceiling { dev: dev?, staging: staging?, prod: prod? },
+            budget: Budget { starts_per_hour: starts_per_hour?, running: running? },
+            expected_duration: Duration::from_mins(expected_minutes?),
+            is_emergency: written.emergency,
+            is_exempt_by_tag: written.exempt_by_tag,
+            alarm,
         })
     }
 
@@ -291,8 +325,12 @@ fn overlap(one: &Takes, other: &Takes) -> bool {
         && one.config_rules.iter().any(|glob| other.config_rules.iter().any(|rule| glob.overlaps(rule)))
 }
 
-fn attempts(text: &str) -> Result<u8, &'static str> {
-    text.parse().ok().filter(|attempts| (1..=5).contains(attempts)).ok_or("must be a number from 1 to 5")
+/// A whole number within limits.
+fn number<N: FromStr + PartialOrd + Display>(allowed: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> {
+    move |text| {
+        let number = text.parse().ok().filter(|number| allowed.contains(number));
+        number.ok_or_else(|| format!("must be a number from {} to {}", allowed.start(), allowed.end()))
+    }
 }
 
 /// Automation's limit for one value of a parameter.

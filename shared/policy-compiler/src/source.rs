@@ -1,6 +1,7 @@
 //! Routes as Rust source, for `include!`.
 
-use mend_core::policy::{Ceiling, ParameterSource, Route, Takes};
+use mend_core::automation::{AlarmName, RunbookName};
+use mend_core::policy::{Budget, Ceiling, ParameterSource, Route, Takes};
 
 /// An expression of type `Vec<Route>`.
 #[must_use]
@@ -8,23 +9,24 @@ pub fn source(routes: &[Route]) -> String {
     format!("{{\n{IMPORTS}\nvec![\n{}\n]}}", joined(routes.iter().map(one)))
 }
 
-const IMPORTS: &str = "use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
+const IMPORTS: &str = "use std::time::Duration;
+
+use mend_core::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
 use mend_core::mode::Mode;
-use mend_core::policy::{Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
+use mend_core::policy::{Budget, Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
 use mend_core::resource::ResourceType;
 ";
 
 fn one(route: &Route) -> String {
-    let undo = route
-        .undo
-        .as_ref()
-        .map_or_else(|| "None".to_owned(), |undo| format!("Some({})", text("RunbookName", undo.as_str())));
+    let undo = optional("RunbookName", route.undo.as_ref().map(RunbookName::as_str));
+    let alarm = optional("AlarmName", route.alarm.as_ref().map(AlarmName::as_str));
     let parameters = route
         .parameters
         .iter()
         .map(|(name, source)| format!("({}, {})", text("ParameterName", name.as_str()), parameter_source(source)));
     let Takes { config_rules, resource_types } = &route.takes;
     let Ceiling { dev, staging, prod } = route.ceiling;
+    let Budget { starts_per_hour, running } = route.budget;
     format!(
         "Route {{
     name: {},
@@ -40,6 +42,11 @@ fn one(route: &Route) -> String {
     parameters: vec![{}],
     attempts: {},
     ceiling: Ceiling {{ dev: Mode::{dev:?}, staging: Mode::{staging:?}, prod: Mode::{prod:?} }},
+    budget: Budget {{ starts_per_hour: {starts_per_hour}, running: {running} }},
+    expected_duration: Duration::from_secs({}),
+    is_emergency: {},
+    is_exempt_by_tag: {},
+    alarm: {alarm},
 }}",
         text("RouteName", route.name.as_str()),
         text("Problem", route.problem.as_str()),
@@ -53,12 +60,19 @@ fn one(route: &Route) -> String {
         text("RoleFamily", route.role.as_str()),
         joined(parameters),
         route.attempts,
+        route.expected_duration.as_secs(),
+        route.is_emergency,
+        route.is_exempt_by_tag,
     )
 }
 
 /// The rule of each type is checked once more, when this is compiled.
 fn text(type_name: &str, text: &str) -> String {
     format!("{type_name}::from_static({text:?})")
+}
+
+fn optional(type_name: &str, optional: Option<&str>) -> String {
+    optional.map_or_else(|| "None".to_owned(), |optional| format!("Some({})", text(type_name, optional)))
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

@@ -24,6 +24,8 @@ const CONFIG: &str = r#"# Routes for AWS Config.
     SecurityGroupId: "${resource.id}"
   attempts: 2
   modes: { dev: enforce, staging: approve, prod: observe }
+  budget: { starts-per-hour: 20, running: 5 }
+  expected-minutes: 15
 "#;
 
 /// A repository with one good route and its runbooks.
@@ -87,8 +89,21 @@ fn reads_a_route() {
         parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
         attempts: 2,
         ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Approve, prod: Mode::Observe },
+        budget: Budget { starts_per_hour: 20, running: 5 },
+        expected_duration: Duration::from_mins(15),
+        is_emergency: false,
+        is_exempt_by_tag: false,
+        alarm: None,
     };
     assert_eq!(Repository::new().read(), Ok(vec![expected]));
+}
+
+#[test]
+fn a_route_may_answer_emergencies_heed_tags_and_have_an_alarm() {
+    let config = format!("{CONFIG}  emergency: true\n  exempt-by-tag: true\n  alarm: Orders/5xx (prod)\n");
+    let routes = Repository::new().with("policy/config.yaml", &config).read().unwrap();
+    assert!(routes[0].is_emergency && routes[0].is_exempt_by_tag);
+    assert_eq!(routes[0].alarm, Some(AlarmName::from_static("Orders/5xx (prod)")));
 }
 
 #[test]
@@ -128,7 +143,8 @@ fn what_is_wrong_with_the_form_is_told_with_its_line() {
             "  severity: high",
             "  colour: red\n  severity: high",
             "11: unknown field `colour`, expected one of name, problem, title, takes, rank, severity, category, \
-             runbook, undo, role, parameters, attempts, modes",
+             runbook, undo, role, parameters, attempts, modes, budget, expected-minutes, emergency, exempt-by-tag, \
+             alarm",
         ),
         (
             "    config-rules:",
@@ -136,8 +152,14 @@ fn what_is_wrong_with_the_form_is_told_with_its_line() {
             "7: unknown field `security-hub`, expected one of config-rules, resource-types",
         ),
         ("dev: enforce", "test: enforce", "19: unknown field `test`, expected one of dev, staging, prod"),
-        ("  severity: high\n", "", "18: missing field `severity`"),
+        ("  severity: high\n", "", "20: missing field `severity`"),
         ("dev: enforce, ", "", "19: missing field `dev`"),
+        ("running: 5", "at-once: 5", "20: unknown field `at-once`, expected one of starts-per-hour, running"),
+        ("starts-per-hour: 20, ", "", "20: missing field `starts-per-hour`"),
+        ("  budget: { starts-per-hour: 20, running: 5 }\n", "", "20: missing field `budget`"),
+        ("  expected-minutes: 15\n", "", "20: missing field `expected-minutes`"),
+        ("minutes: 15", "minutes: 15\n  emergency: perhaps", "22: invalid boolean"),
+        ("minutes: 15", "minutes: 15\n  exempt-by-tag: 1", "22: invalid boolean"),
         (
             "  severity: high",
             "  severity: high\n  severity: low",
@@ -161,7 +183,7 @@ fn what_is_wrong_with_a_value_is_told_with_its_line() {
         (
             "name: close-admin-ports",
             "name: Close admin ports",
-            "3: name: a route's name must be at most 64 lower-case letters and digits, joined by hyphens",
+            "3: name: a route's name must be at most 64 lower-case letters and digits, joined by hyphens, and not all",
         ),
         (
             "problem: open-admin-ports",
@@ -202,6 +224,19 @@ fn what_is_wrong_with_a_value_is_told_with_its_line() {
         ("dev: enforce", "dev: full", "19: modes.dev: must be one of off, observe, approve, enforce"),
         ("staging: approve", "staging: on", "19: modes.staging: must be one of off, observe, approve, enforce"),
         ("prod: observe", "prod: 1", "19: modes.prod: must be one of off, observe, approve, enforce"),
+        ("hour: 20", "hour: 0", "20: budget.starts-per-hour: must be a number from 1 to 1000"),
+        ("hour: 20", "hour: 1001", "20: budget.starts-per-hour: must be a number from 1 to 1000"),
+        ("running: 5", "running: 0", "20: budget.running: must be a number from 1 to 100"),
+        ("running: 5", "running: 101", "20: budget.running: must be a number from 1 to 100"),
+        ("running: 5", "running: many", "20: budget.running: must be a number from 1 to 100"),
+        ("minutes: 15", "minutes: 0", "21: expected-minutes: must be a number from 1 to 720"),
+        ("minutes: 15", "minutes: 721", "21: expected-minutes: must be a number from 1 to 720"),
+        ("minutes: 15", "minutes: 1.5", "21: expected-minutes: must be a number from 1 to 720"),
+        (
+            "minutes: 15",
+            "minutes: 15\n  alarm: \"ö\"",
+            "22: alarm: an alarm's name must be 1 to 255 printable ASCII characters",
+        ),
     ]);
 }
 
@@ -357,7 +392,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     let expected = [
         "policy/config.yaml:11: severity: must be one of low, medium, high, critical",
         "policy/config.yaml:18: attempts: must be a number from 1 to 5",
-        "policy/config.yaml:31: category: must be one of Availability, Cost, Performance, Recovery, Security",
+        "policy/config.yaml:33: category: must be one of Availability, Cost, Performance, Recovery, Security",
         "policy/form.yaml:1: expected sequence start",
         "policy/second.yaml:15: role: a role family must be lower-case words joined by hyphens",
     ];

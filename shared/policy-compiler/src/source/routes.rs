@@ -1,7 +1,9 @@
 {
-use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
+use std::time::Duration;
+
+use mend_core::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
 use mend_core::mode::Mode;
-use mend_core::policy::{Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
+use mend_core::policy::{Budget, Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
 use mend_core::resource::ResourceType;
 
 vec![
@@ -19,6 +21,11 @@ Route {
     parameters: vec![(ParameterName::from_static("Id"), ParameterSource::ResourceId), (ParameterName::from_static("Account"), ParameterSource::Account), (ParameterName::from_static("Region"), ParameterSource::Region), (ParameterName::from_static("Text"), ParameterSource::Constant("14 \"\\\n$".to_owned()))],
     attempts: 5,
     ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Approve, prod: Mode::Off },
+    budget: Budget { starts_per_hour: 20, running: 21 },
+    expected_duration: Duration::from_secs(1320),
+    is_emergency: true,
+    is_exempt_by_tag: false,
+    alarm: Some(AlarmName::from_static("Twenty \"three\"")),
 }, Route {
     name: RouteName::from_static("fifteen"),
     problem: Problem::from_static("sixteen"),
@@ -33,5 +40,10 @@ Route {
     parameters: vec![],
     attempts: 1,
     ceiling: Ceiling { dev: Mode::Observe, staging: Mode::Observe, prod: Mode::Observe },
+    budget: Budget { starts_per_hour: 24, running: 25 },
+    expected_duration: Duration::from_secs(60),
+    is_emergency: false,
+    is_exempt_by_tag: true,
+    alarm: None,
 }
 ]}
