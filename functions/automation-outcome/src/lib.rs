@@ -2,8 +2,8 @@
 //!
 //! The event names only the execution. Incident and attempt are read from the execution's own parameters,
 //! so that an outcome finds its incident even when it comes before the start was written down. A success
-//! counts if the runbook says what it achieved. Ignores other executions, and restores. Safe to run twice:
-//! an attempt's outcome is heard once.
+//! counts if the runbook says what it achieved. A restore is written into the story of the incident that it undoes.
+//! Ignores other executions. Safe to run twice: an attempt's outcome is heard once.
 
 mod event;
 
@@ -27,7 +27,7 @@ pub async fn handle(payload: Value, hands: Hands<'_>) -> Result<Answer, HandlerE
         )
     })?;
     match report(&execution, &said, hands.now) {
-        Ok(report) => Ok(hands.responder.outcome(report).await?),
+        Ok(ended) => Ok(hands.responder.ended(ended).await?),
         Err(NoReport::NotOurs(decision)) => Ok(decision.into()),
         Err(NoReport::NotYet) => Err(CallError::retryable(attempted(), "it has not ended yet"))?,
     }

@@ -96,6 +96,7 @@ pub(crate) fn parse(
             at,
             recorded_at,
             freshness: opened.freshness,
+            changed_by: None,
         })
     }))
 }

@@ -21,9 +21,13 @@ const ALL: u32 = 6;
 /// Which breaker opens, and why: half of what ended has failed, of one route or of all.
 #[must_use]
 pub fn trips(route: &Scope, tallies: Tallies) -> Option<(Scope, String)> {
-    let too_many = |tally: Tally, least: u32| tally.failed >= least && tally.failed.saturating_mul(2) >= tally.ended;
+    let too_many =
+        |tally: Tally, least: u32| tally.failed >= least && tally.failed.saturating_mul(2) >= tally.ended;
     let why = |tally: Tally, of: &str| {
-        format!("{} of the last {} attempts{of} failed, in this hour and the one before", tally.failed, tally.ended)
+        format!(
+            "{} of the last {} attempts{of} failed, in this hour and the one before",
+            tally.failed, tally.ended
+        )
     };
     if too_many(tallies.all, ALL) {
         return Some((Scope::All, why(tallies.all, " of all routes")));

@@ -140,7 +140,11 @@ mod tests {
             (BudgetSwitch::NotUnderstood, 0),
         ] {
             let limits = BudgetLimits::of(budget, switch, 25);
-            assert_eq!(limits, BudgetLimits { starts_per_hour: starts, running: 3, running_in_all: 25 }, "{switch:?}");
+            assert_eq!(
+                limits,
+                BudgetLimits { starts_per_hour: starts, running: 3, running_in_all: 25 },
+                "{switch:?}"
+            );
         }
     }
 

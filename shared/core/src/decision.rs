@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::account::{AccountId, PrincipalArn, Region};
-use crate::automation::{ExecutionId, OpsItemId, RunbookName};
+use crate::automation::{AlarmName, ExecutionId, OpsItemId, RunbookName};
 use crate::budget::Spent;
 use crate::exemption::{Exemption, NotAnExemption};
 use crate::guard::Flapping;
@@ -137,6 +137,10 @@ pub enum Reason {
     NoApprovers,
     /// The request for approval was rejected, or nobody answered it.
     NotApproved(AttemptNumber, String),
+    /// The alarm does not ring.
+    NotRinging(AlarmName),
+    /// Neither a route nor the stack names the alarm.
+    OtherAlarm(AlarmName),
     /// The execution undid a repair of the incident.
     Undone(ExecutionId),
     /// The runbook does not exist, or has no role.
@@ -278,6 +282,12 @@ impl fmt::Display for Reason {
                 f.write_str("approval is needed and the stack's parameter Approvers names nobody")
             }
             Self::NotApproved(number, why) => write!(f, "attempt {number} was not approved: {why}"),
+            Self::NotRinging(alarm) => {
+                write!(f, "the alarm {alarm} does not ring, and only a person closes a breaker")
+            }
+            Self::OtherAlarm(alarm) => {
+                write!(f, "neither a route nor the stack's parameter BreakerAlarms names {alarm}")
+            }
             Self::Undone(execution) => write!(f, "execution {execution} undid the repair"),
             Self::RunbookUnavailable(runbook) => write!(f, "the runbook {runbook} is not there to be started"),
             Self::ResourceHeld(other) => write!(f, "incident {other} is being remediated on the same resource"),
@@ -348,6 +358,20 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// Whether it says why something is not done, and not only what is the case beside it.
+    #[must_use]
+    pub const fn is_why_not(&self) -> bool {
+        !matches!(
+            self,
+            Self::CauseViolated(_)
+                | Self::CauseCleared(_)
+                | Self::Emergency
+                | Self::Resumed
+                | Self::NextAttempt(_)
+                | Self::ModeIs(Mode::Observe | Mode::Approve | Mode::Enforce, _)
+        )
+    }
+
     /// A name for metrics and queries: what is counted under it stays comparable when the words change.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -374,6 +398,8 @@ impl Reason {
             Self::Flapping(_) => "flapping",
             Self::NoApprovers => "no-approvers",
             Self::NotApproved(..) => "not-approved",
+            Self::NotRinging(_) => "not-ringing",
+            Self::OtherAlarm(_) => "other-alarm",
             Self::Undone(_) => "undone",
             Self::RunbookUnavailable(_) => "runbook-unavailable",
             Self::ResourceHeld(_) => "resource-held",

@@ -30,7 +30,9 @@ pub struct Exemption {
 
 /// Text that exempts nothing, because it has no end or no reason.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("an exemption must say \"until <date>: <reason>\", with a date like 2026-12-24 or a time like 2026-12-24T18:00:00Z")]
+#[error(
+    "an exemption must say \"until <date>: <reason>\", with a date like 2026-12-24 or a time like 2026-12-24T18:00:00Z"
+)]
 pub struct NotAnExemption;
 
 /// Whether an exemption holds.
@@ -63,11 +65,8 @@ impl Exemption {
 
     /// Reads `until 2026-12-24: a reason`. A date ends when the day does, in UTC.
     pub fn parse(text: &str) -> Result<Self, NotAnExemption> {
-        let (until, reason) = text
-            .trim()
-            .strip_prefix("until ")
-            .and_then(|rest| rest.split_once(": "))
-            .ok_or(NotAnExemption)?;
+        let (until, reason) =
+            text.trim().strip_prefix("until ").and_then(|rest| rest.split_once(": ")).ok_or(NotAnExemption)?;
         Self::new(until, reason, WrittenIn::Parameter)
     }
 
@@ -136,7 +135,15 @@ mod tests {
         // A day counts to its end.
         let day = Exemption::parse(" until 2026-12-24: x\n").unwrap();
         assert!(day.until > time("2026-12-24T23:59:59Z") && day.until <= time("2026-12-25T00:00:00Z"));
-        for wrong in ["", "forever", "until 2026-12-24", "until 2026-12-24: ", "until then: x", "2026-12-24: x", "until : x"] {
+        for wrong in [
+            "",
+            "forever",
+            "until 2026-12-24",
+            "until 2026-12-24: ",
+            "until then: x",
+            "2026-12-24: x",
+            "until : x",
+        ] {
             assert_eq!(Exemption::parse(wrong), Err(NotAnExemption), "{wrong:?}");
         }
     }

@@ -142,7 +142,13 @@ mod tests {
         };
         assert_eq!(id.to_string(), "close-admin-ports#storm#2026-11-24");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in ["", "close-admin-ports#storm", "close-admin-ports#rain#2026-11-24", "x#storm#today", "x#storm#2026-11-24#y"] {
+        for wrong in [
+            "",
+            "close-admin-ports#storm",
+            "close-admin-ports#rain#2026-11-24",
+            "x#storm#today",
+            "x#storm#2026-11-24#y",
+        ] {
             assert_eq!(wrong.parse::<GatheringId>(), Err(InvalidGathering), "{wrong}");
         }
     }

@@ -370,10 +370,9 @@ mod tests {
         assert_eq!(breaker, Some(open));
         assert_eq!(exemption.unwrap().unwrap().reason, "a bastion");
         // Of two that are open the wider one is named, and whatever it says, it is open.
-        let Switches::Read { breaker, .. } = read(&[
-            ("/mend/dev/breaker/all", "closed"),
-            ("/mend/dev/breaker/close-admin-ports", "open: x"),
-        ]) else {
+        let Switches::Read { breaker, .. } =
+            read(&[("/mend/dev/breaker/all", "closed"), ("/mend/dev/breaker/close-admin-ports", "open: x")])
+        else {
             panic!("read")
         };
         assert_eq!(breaker, Some(OpenBreaker { scope: Scope::All, why: "closed".to_owned() }));
@@ -398,7 +397,8 @@ mod tests {
         ] {
             assert_eq!(remark(name, value), None, "{name}");
         }
-        for name in ["/mend/dev/mode/close-admin-port", "/mend/dev/killswitch", "/mend/dev/mode", "/mend/dev/breaker/x"]
+        for name in
+            ["/mend/dev/mode/close-admin-port", "/mend/dev/killswitch", "/mend/dev/mode", "/mend/dev/breaker/x"]
         {
             assert_eq!(remark(name, "x"), Some(Remark::UnknownSwitch), "{name}");
         }

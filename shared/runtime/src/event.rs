@@ -86,8 +86,8 @@ pub fn not_in_the_future(field: &str, time: Timestamp, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Reads a value field by field, and names the one that is wrong.
-fn fields<T: DeserializeOwned>(above: &str, value: Value) -> Result<T, MalformedEvent> {
+/// Reads a value field by field, and names the one that is wrong. `above` is where the value stands in the event.
+pub fn fields<T: DeserializeOwned>(above: &str, value: Value) -> Result<T, MalformedEvent> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let field = match (above, path.as_str()) {

@@ -33,6 +33,9 @@ pub enum HandlerError {
     /// The incident could not be carried as far as it should go.
     #[error(transparent)]
     Response(#[from] ResponseError),
+    /// Another run of `reconcile` may have read a switch before it changed.
+    #[error("another run is under way, so what has changed is looked at by the next try")]
+    RunUnderWay,
 }
 
 impl HandlerError {
@@ -40,6 +43,7 @@ impl HandlerError {
     const fn name(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "MalformedEvent",
+            Self::RunUnderWay => "RunUnderWay",
             Self::Call(CallError::Retryable(_)) => "RetryableCall",
             Self::Call(CallError::Final(_)) => "FinalCall",
             Self::Response(ResponseError::Ledger(_)) => "Ledger",

@@ -39,6 +39,22 @@ impl Tell for Answer {
         } else {
             line!(info);
         }
+        if let Some(metric) = counted(self.decision) {
+            for reason in self.reasons.iter().filter(|reason| reason.is_why_not()) {
+                counter!(metric, "Reason" => reason.name()).increment(1);
+            }
+        }
+    }
+}
+
+/// Whatever is not answered is counted, by its reasons.
+const fn counted(decision: Verdict) -> Option<&'static str> {
+    match decision {
+        Verdict::Suppress => Some("Suppressed"),
+        Verdict::Defer => Some("Deferred"),
+        Verdict::Ignore => Some("Ignored"),
+        Verdict::Reject => Some("Rejected"),
+        Verdict::Respond | Verdict::Resolve => None,
     }
 }
 

@@ -51,7 +51,9 @@ pub fn needs(
             everything
         }
         // Tags may still say more than the calendar could.
-        Switches::Read { kill: KillSwitch::Released, breaker: None, .. } => Needs { calendar: false, ..everything },
+        Switches::Read { kill: KillSwitch::Released, breaker: None, .. } => {
+            Needs { calendar: false, ..everything }
+        }
         Switches::Read { .. } | Switches::Unreadable => NOTHING,
     }
 }

@@ -243,7 +243,9 @@ impl Incident {
         }
         // Whoever was asked has answered. Else somebody has run it without being asked, and the request is withdrawn.
         let asks = self.approval.as_ref().map(|approval| approval.execution.as_ref());
-        if asks.is_some_and(|request| report.request.is_some() && (request.is_none() || request == report.request.as_ref())) {
+        if asks.is_some_and(|request| {
+            report.request.is_some() && (request.is_none() || request == report.request.as_ref())
+        }) {
             self.approval = None;
         }
         let attempt = Attempt { execution: Some(report.execution.clone()), ..attempt };

@@ -507,7 +507,13 @@ impl Incident {
         if let Some(approval) = &mut self.approval {
             approval.is_reminded = true;
             let ends = approval.asked_at.plus(Approval::PATIENCE);
-            self.note(now, format!("{}: nobody has answered yet, and the request ends at {ends}", Change::Reminded.sentence()));
+            self.note(
+                now,
+                format!(
+                    "{}: nobody has answered yet, and the request ends at {ends}",
+                    Change::Reminded.sentence()
+                ),
+            );
             self.announce(Change::Reminded);
         }
     }
@@ -515,9 +521,8 @@ impl Incident {
     /// Whether people are to be reminded of a request.
     #[must_use]
     pub fn is_to_be_reminded(&self, now: Timestamp) -> bool {
-        let half_is_over = |approval: &Approval| {
-            !approval.is_reminded && now.since(approval.asked_at) >= Approval::PATIENCE / 2
-        };
+        let half_is_over =
+            |approval: &Approval| !approval.is_reminded && now.since(approval.asked_at) >= Approval::PATIENCE / 2;
         matches!(self.state, State::AwaitingApproval(_)) && self.approval.as_ref().is_some_and(half_is_over)
     }
 

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::account::{AccountId, Region};
 use crate::automation::RoleFamily;
+use crate::budget::BudgetLimits;
 use crate::mode::Mode;
-use crate::policy::{Category, Ceiling, Glob, ParameterSource, Route, Takes, Title};
+use crate::policy::{Budget, Category, Ceiling, Glob, ParameterSource, Route, Takes, Title};
 use crate::resource::{ResourceId, ResourceType};
 use crate::signal::{ConfigRuleName, Signal};
 
@@ -28,6 +29,11 @@ pub(crate) fn route() -> Route {
         parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
         attempts: 2,
         ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Enforce, prod: Mode::Approve },
+        budget: Budget { starts_per_hour: 10, running: 3 },
+        expected_duration: Duration::from_mins(10),
+        is_emergency: false,
+        is_exempt_by_tag: false,
+        alarm: None,
     }
 }
 
@@ -37,7 +43,23 @@ pub(crate) fn plan() -> Plan {
         version: DocumentVersion::from_static("1"),
         role: RoleArn::from_static("arn:aws:iam::111122223333:role/mend-network"),
         parameters: BTreeMap::from([(ParameterName::from_static("SecurityGroupId"), "sg-0badcafe".to_owned())]),
+        alarm: None,
     }
+}
+
+pub(crate) const LIMITS: BudgetLimits = BudgetLimits { starts_per_hour: 10, running: 3, running_in_all: 25 };
+
+pub(crate) fn start() -> Course {
+    Course::Start(plan(), LIMITS)
+}
+
+pub(crate) fn ask() -> Course {
+    Course::Ask(plan(), LIMITS)
+}
+
+/// Not now, until an hour after the beginning.
+pub(crate) fn wait() -> Course {
+    Course::Wait(at(3_600))
 }
 
 /// Seconds after the beginning.
@@ -62,6 +84,7 @@ fn signal(rule: &str, state: CauseState, seconds: i64) -> Signal {
         at: at(seconds),
         recorded_at: at(seconds),
         freshness: Freshness::Live,
+        changed_by: None,
     }
 }
 
@@ -87,6 +110,7 @@ pub(crate) fn report(attempt: u8, outcome: Outcome, seconds: i64) -> AttemptRepo
         attempt: attempt.to_string().parse().unwrap(),
         runbook: RunbookName::from_static("Mend-CloseAdminPorts"),
         execution: ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f"),
+        request: None,
         parameters: plan().parameters,
         outcome,
         ended_at: at(seconds),
@@ -101,7 +125,7 @@ fn resolution(incident: &Incident) -> Option<Resolution> {
 
 #[test]
 fn a_repeated_or_older_word_of_a_cause_changes_nothing() {
-    let before = incident(Course::Start(plan()));
+    let before = incident(start());
     for late in [violated("ssh", 10), violated("ssh", 9), clear("ssh", 9)] {
         let mut incident = before.clone();
         let heard = incident.hear(&late, &route(), at(20));
@@ -130,8 +154,7 @@ fn what_is_decided_about_a_problem_that_is_over_changes_nothing() {
     let mut over = incident(Course::Record(plan()));
     let _ = over.hear(&clear("ssh", 20), &route(), at(21));
     let before = over.clone();
-    for course in [Course::Start(plan()), Course::Ask(plan()), Course::Record(plan()), Course::Wait, Course::Leave]
-    {
+    for course in [start(), ask(), Course::Record(plan()), wait(), Course::Leave] {
         over.take(course, &[], at(22));
         assert_eq!(over, before);
     }
@@ -139,7 +162,7 @@ fn what_is_decided_about_a_problem_that_is_over_changes_nothing() {
 
 #[test]
 fn whoever_complains_or_stops_to_is_in_the_story_and_on_the_ops_item() {
-    let mut incident = incident(Course::Start(plan()));
+    let mut incident = incident(start());
     for (word, text) in [
         (violated("ssh-copy", 11), "Config rule ssh-copy reports a violation"),
         (clear("ssh", 12), "Config rule ssh no longer reports a violation"),
@@ -157,9 +180,9 @@ fn whoever_complains_or_stops_to_is_in_the_story_and_on_the_ops_item() {
 
 #[test]
 fn another_reason_to_wait_is_told() {
-    let mut incident = incident(Course::Wait);
+    let mut incident = incident(wait());
     incident.outbox.clear();
-    incident.take(Course::Wait, &[Reason::SwitchesUnreadable], at(13));
+    incident.take(wait(), &[Reason::SwitchesUnreadable], at(13));
     assert_eq!(incident.outbox, [Effect::OpsItem]);
     assert!(incident.notes.last().unwrap().text.contains("could not be read"));
 }
@@ -168,10 +191,10 @@ fn another_reason_to_wait_is_told() {
 fn a_clear_resolves_what_waits_and_is_noted_while_an_attempt_runs() {
     let cases = [
         (Course::Record(plan()), Some(Resolution::Cleared)),
-        (Course::Wait, Some(Resolution::Cleared)),
+        (wait(), Some(Resolution::Cleared)),
         (Course::Leave, Some(Resolution::Cleared)),
-        (Course::Ask(plan()), Some(Resolution::Cleared)),
-        (Course::Start(plan()), None),
+        (ask(), Some(Resolution::Cleared)),
+        (start(), None),
     ];
     for (course, expected) in cases {
         let mut incident = incident(course.clone());
@@ -196,7 +219,7 @@ fn proof_resolves() {
     for (outcome, how) in
         [(Outcome::Remediated, Resolution::Remediated), (Outcome::AlreadyCompliant, Resolution::AlreadyCompliant)]
     {
-        let mut incident = incident(Course::Start(plan()));
+        let mut incident = incident(start());
         let heard = incident.hear_outcome(&report(1, outcome, 30), 2, at(31));
         assert_eq!(heard.consequence, Consequence::Resolved);
         assert_eq!(incident.state, State::Resolved { at: at(31), proved_at: at(30), how });
@@ -206,7 +229,7 @@ fn proof_resolves() {
 
 #[test]
 fn a_resolved_incident_opens_again_only_for_what_was_seen_after_the_proof() {
-    let mut resolved = incident(Course::Start(plan()));
+    let mut resolved = incident(start());
     let _ = resolved.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(35));
 
     let mut incident = resolved.clone();
@@ -224,7 +247,7 @@ fn a_resolved_incident_opens_again_only_for_what_was_seen_after_the_proof() {
 
 #[test]
 fn a_success_that_a_cause_contradicts_is_a_failed_verification() {
-    let mut incident = incident(Course::Start(plan()));
+    let mut incident = incident(start());
     let _ = incident.hear(&violated("ssh", 31), &route(), at(32));
     let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(33));
     assert_eq!(heard.consequence, Consequence::Undecided);
@@ -235,10 +258,10 @@ fn a_success_that_a_cause_contradicts_is_a_failed_verification() {
 
 #[test]
 fn failed_attempts_are_followed_by_others_then_by_a_person() {
-    let mut incident = incident(Course::Start(plan()));
+    let mut incident = incident(start());
     let heard = incident.hear_outcome(&report(1, Outcome::Failed("no route".into()), 30), 2, at(31));
     assert_eq!(heard.consequence, Consequence::Undecided);
-    incident.take(Course::Start(plan()), &[], at(31));
+    incident.take(start(), &[], at(31));
     assert_eq!(incident.running().unwrap().number.number(), 2);
 
     let heard = incident.hear_outcome(&report(2, Outcome::TimedOut, 40), 2, at(41));
@@ -257,7 +280,7 @@ fn failed_attempts_are_followed_by_others_then_by_a_person() {
 
 #[test]
 fn a_failed_attempt_at_what_has_cleared_meanwhile_is_no_failure() {
-    let mut incident = incident(Course::Start(plan()));
+    let mut incident = incident(start());
     let _ = incident.hear(&clear("ssh", 20), &route(), at(21));
     let heard = incident.hear_outcome(&report(1, Outcome::Failed("gone".into()), 30), 2, at(31));
     assert_eq!(heard.consequence, Consequence::Resolved);
@@ -266,7 +289,7 @@ fn a_failed_attempt_at_what_has_cleared_meanwhile_is_no_failure() {
 
 #[test]
 fn what_could_not_be_started_counts_as_an_attempt() {
-    let mut incident = incident(Course::Start(plan()));
+    let mut incident = incident(start());
     let heard = incident.could_not_start("no such role", 2, at(13));
     assert_eq!(heard.consequence, Consequence::Undecided);
     assert!(!incident.outbox.contains(&Effect::Runbook));
@@ -285,7 +308,7 @@ fn outcomes_of_other_attempts_are_not_heard() {
     };
     let mut other_parameters = report(1, Outcome::AlreadyCompliant, 30);
     other_parameters.parameters.values_mut().for_each(|value| "sg-0ther".clone_into(value));
-    let running = incident(Course::Start(plan()));
+    let running = incident(start());
     let mut started = running.clone();
     started.started(Some(ExecutionId::from_static("00000000-0000-4000-8000-000000000001")), at(13));
     let mut resolved = running.clone();
@@ -308,7 +331,7 @@ fn outcomes_of_other_attempts_are_not_heard() {
 
 #[test]
 fn a_person_may_start_the_attempt_that_waits_for_approval() {
-    let mut incident = incident(Course::Ask(plan()));
+    let mut incident = incident(ask());
     let heard = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     assert_eq!(heard.consequence, Consequence::Resolved);
 }
@@ -337,7 +360,7 @@ fn resolved_by_person() -> Incident {
 
 #[test]
 fn a_person_closes_what_waits() {
-    for course in [Course::Record(plan()), Course::Wait, Course::Leave, Course::Ask(plan())] {
+    for course in [Course::Record(plan()), wait(), Course::Leave, ask()] {
         let mut incident = with_ops_item(incident(course.clone()));
         let heard = incident.hear_person(&says(CauseState::Clear, 20), at(21));
         assert_eq!(heard.consequence, Consequence::Resolved, "{course:?}");
@@ -373,7 +396,7 @@ fn a_person_who_closes_while_an_attempt_runs_is_right_however_it_ends() {
     for (outcome, how) in
         [(Outcome::Remediated, Resolution::Remediated), (Outcome::Failed("no".into()), Resolution::ByPerson)]
     {
-        let mut incident = with_ops_item(incident(Course::Start(plan())));
+        let mut incident = with_ops_item(incident(start()));
         let heard = incident.hear_person(&says(CauseState::Clear, 20), at(21));
         assert_eq!(heard.consequence, Consequence::Nothing);
         assert!(incident.running().is_some(), "the attempt holds the resource until it ends");
@@ -411,7 +434,7 @@ fn a_person_who_reopens_has_it_until_they_resolve_it_or_a_cause_complains_anew()
 
     let mut incident = reopened;
     assert_eq!(incident.hear(&violated("ssh", 60), &route(), at(61)).consequence, Consequence::Undecided);
-    incident.take(Course::Start(plan()), &[], at(61));
+    incident.take(start(), &[], at(61));
     assert!(incident.running().is_some());
     assert_eq!(incident.id.generation.number(), 1, "it is the incident that the person reopened");
 }
@@ -454,7 +477,7 @@ fn who_was_not_told_of_a_problem_is_not_told_of_its_end() {
 
 #[test]
 fn a_message_that_has_waited_too_long_gives_way_to_the_next() {
-    let mut incident = incident(Course::Start(plan()));
+    let mut incident = incident(start());
     let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     let occasion = |change, number| Occasion { change, number };
     assert_eq!(
@@ -471,7 +494,7 @@ fn a_message_that_has_waited_too_long_gives_way_to_the_next() {
 
 #[test]
 fn deciding_the_same_again_changes_nothing() {
-    for course in [Course::Record(plan()), Course::Wait, Course::Leave] {
+    for course in [Course::Record(plan()), wait(), Course::Leave] {
         let before = incident(course.clone());
         let mut incident = before.clone();
         incident.take(course, &[], at(50));
@@ -494,7 +517,7 @@ proptest! {
     /// Whatever the order in which a cause's words arrive, the newest stands.
     #[test]
     fn causes_move_only_forward(words in proptest::collection::vec((any::<bool>(), 11_i64..60), 1..12)) {
-        let mut incident = incident(Course::Start(plan()));
+        let mut incident = incident(start());
         let mut newest = (true, 10);
         for (is_violated, seconds) in words {
             let word = if is_violated { violated("ssh", seconds) } else { clear("ssh", seconds) };

@@ -25,10 +25,8 @@ impl ApprovalRequest {
     /// The request for the attempt that waits for approval.
     #[must_use]
     pub fn of(incident: &Incident, attempt: &Attempt, route: &Route, place: &Place) -> Self {
-        let causes: Vec<_> = incident
-            .reporters()
-            .map(|(cause, record)| format!("{cause}, as of {}", record.at))
-            .collect();
+        let causes: Vec<_> =
+            incident.reporters().map(|(cause, record)| format!("{cause}, as of {}", record.at)).collect();
         let undo = route.undo.as_ref().map_or_else(
             || "Nothing undoes it.".to_owned(),
             |undo| format!("{undo}, with the id of the execution."),
@@ -39,7 +37,10 @@ impl ApprovalRequest {
             ("Incident", incident.id.to_string()),
             ("Attempt", attempt.number.to_string()),
             ("What", what_and_where(incident, route, place)),
-            ("Where", format!("{} {} in {}, account {}", resource.kind, resource.id, resource.region, resource.account)),
+            (
+                "Where",
+                format!("{} {} in {}, account {}", resource.kind, resource.id, resource.region, resource.account),
+            ),
             ("Why", format!("Reported by {}", causes.join("; "))),
             ("Undo", undo),
             ("Link", link),

@@ -98,7 +98,11 @@ impl Gathering {
         let mut list = String::new();
         for member in &roll.listed {
             // Writing to a string does not fail.
-            let _ = writeln!(list, "{} {}: {}, incident {}", member.resource.kind, member.resource.id, member.state, member.incident);
+            let _ = writeln!(
+                list,
+                "{} {}: {}, incident {}",
+                member.resource.kind, member.resource.id, member.state, member.incident
+            );
         }
         let query = self.query(table);
         let description = format!(
@@ -133,9 +137,14 @@ impl Gathering {
     pub fn notification(&self, roll: Option<&Roll>, route: &Route, place: &Place, now: Timestamp) -> Notification {
         let (what, stands, to_do) = match roll {
             None => ("began", String::new(), self.what_you_need_to_do(&Roll::default())),
-            Some(roll) => ("today", format!("How it stands: {}.\n", roll.sentence()), self.what_you_need_to_do(roll)),
+            Some(roll) => {
+                ("today", format!("How it stands: {}.\n", roll.sentence()), self.what_you_need_to_do(roll))
+            }
         };
-        let link = self.ops_item.as_ref().map_or_else(String::new, |id| format!("\nOpsItem:   {}\n", place.ops_item_link(id)));
+        let link = self
+            .ops_item
+            .as_ref()
+            .map_or_else(String::new, |id| format!("\nOpsItem:   {}\n", place.ops_item_link(id)));
         let text = format!(
             "{}\n\n{stands}What Mend does: {}\nWhat you need to do: {to_do}\n{link}Gathering: {}\n",
             self.what(route, place),
@@ -174,7 +183,8 @@ impl Gathering {
     }
 
     fn what(&self, route: &Route, place: &Place) -> String {
-        let (title, account, region, environment) = (&route.title, &place.account, &place.region, place.environment);
+        let (title, account, region, environment) =
+            (&route.title, &place.account, &place.region, place.environment);
         let why = match self.id.kind {
             GatheringKind::Observed => "many resources, which are only observed",
             GatheringKind::Storm => "more resources in an hour than get an OpsItem each",

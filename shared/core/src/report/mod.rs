@@ -18,7 +18,9 @@ pub use ops_item::{OperationalValue, OpsItemContent, OpsItemStatus};
 use crate::account::{AccountId, Partition, PrincipalArn, Region};
 use crate::automation::{APPROVE_AND_RUN, ExecutionId, OpsItemId};
 use crate::decision::Verdict;
-use crate::incident::{Approval, Attempt, Change, Effect, FinishedAttempt, Incident, Outcome, Plan, Resolution, State};
+use crate::incident::{
+    Approval, Attempt, Change, Effect, FinishedAttempt, Incident, Outcome, Plan, Resolution, State,
+};
 use crate::mode::Environment;
 use crate::policy::Route;
 use crate::resource::Resource;

@@ -63,7 +63,15 @@ impl Notice {
             Self::BreakerOpened(OpenBreaker { scope, .. }) => ("BreakerOpened", scope.to_string()),
             Self::Remark { .. } => ("Remark", "all".to_owned()),
         };
-        Notification::about_mend(place, &what, text, json!({"id": self.key(now), "notice": change, "what": what}), severity, &route, change)
+        Notification::about_mend(
+            place,
+            &what,
+            text,
+            json!({"id": self.key(now), "notice": change, "what": what}),
+            severity,
+            &route,
+            change,
+        )
     }
 }
 
@@ -85,13 +93,18 @@ fn kill_switch(kill: &KillSwitch, stopped: usize, place: &Place) -> (String, Str
         KillSwitch::Released => {
             return (
                 "The kill switch is released".to_owned(),
-                "Mend may act again. What was deferred goes on, the oldest first, within the budgets.\n".to_owned(),
+                "Mend may act again. What was deferred goes on, the oldest first, within the budgets.\n"
+                    .to_owned(),
                 "low",
             );
         }
         KillSwitch::Engaged { why: Some(why), .. } => ("is engaged", format!("It says: {why}.")),
-        KillSwitch::Engaged { why: None, .. } => ("is engaged", "It does not say who engaged it, or why.".to_owned()),
-        KillSwitch::Missing => ("is missing", format!("There is no parameter {parameter}, which counts as engaged.")),
+        KillSwitch::Engaged { why: None, .. } => {
+            ("is engaged", "It does not say who engaged it, or why.".to_owned())
+        }
+        KillSwitch::Missing => {
+            ("is missing", format!("There is no parameter {parameter}, which counts as engaged."))
+        }
         KillSwitch::NotUnderstood => {
             ("is not understood", "It says neither released nor engaged, which counts as engaged.".to_owned())
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::automation::OpsItemId;
 use crate::guard::Course;
-use crate::incident::tests::{at, incident, plan, report, route};
+use crate::incident::tests::{ask, at, incident, plan, report, route, start, wait};
 use crate::incident::{AttemptReport, Occasion};
 
 fn first(change: Change) -> Occasion {
@@ -24,14 +24,14 @@ fn opened(course: Course) -> Incident {
 }
 
 fn started() -> Incident {
-    let mut incident = opened(Course::Start(plan()));
+    let mut incident = opened(start());
     incident.done(Effect::Runbook);
     incident.started(None, at(13));
     incident
 }
 
 fn repaired() -> Incident {
-    let mut incident = opened(Course::Start(plan()));
+    let mut incident = opened(start());
     let _ = incident.hear_outcome(&report(1, Outcome::Remediated, 30), 2, at(31));
     incident
 }
@@ -47,8 +47,9 @@ SSH or RDP is open to the world: AWS::EC2::SecurityGroup sg-0badcafe in eu-centr
 
 What happened: reported by Config rule ssh, as of 2023-11-14T22:13:30Z.
 What Mend did: Mend-CloseAdminPorts repaired it and read it back: Closed tcp 22.
-What you need to do: Nothing. If the change was intended, Mend-RestoreAdminPorts undoes the repair, with \
-ExecutionId 2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f, Incident 2028dffd4a4600c698c5c85866f8d978-1 and Attempt 1.
+What you need to do: Nothing. If the change was intended: aws ssm start-automation-execution --document-name \
+Mend-RestoreAdminPorts --parameters ExecutionId=2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f undoes it, and exempts the \
+resource for a week.
 
 OpsItem:   https://eu-central-1.console.aws.amazon.com/systems-manager/opsitems/oi-0a1b2c3d4e5f?region=eu-central-1
 Execution: https://eu-central-1.console.aws.amazon.com/systems-manager/automation/execution/2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f?region=eu-central-1
@@ -59,9 +60,9 @@ Incident:  2028dffd4a4600c698c5c85866f8d978-1 (route close-admin-ports, severity
 
 #[test]
 fn every_state_says_what_was_done_and_what_is_to_do() {
-    let mut escalated = opened(Course::Start(plan()));
+    let mut escalated = opened(start());
     let _ = escalated.hear_outcome(&report(1, Outcome::Failed("no permission".into()), 30), 2, at(31));
-    escalated.take(Course::Start(plan()), &[], at(31));
+    escalated.take(start(), &[], at(31));
     let _ = escalated.hear_outcome(&report(2, Outcome::Failed("no permission".into()), 40), 2, at(41));
     for (incident, did, todo) in [
         (
@@ -70,15 +71,16 @@ fn every_state_says_what_was_done_and_what_is_to_do() {
             Mend-CloseAdminPorts (version 1) with SecurityGroupId sg-0badcafe.",
             "/mend/dev/mode/close-admin-ports",
         ),
-        (opened(Course::Ask(plan())), "waits for a person", "To approve it, run Mend-CloseAdminPorts"),
-        (opened(Course::Start(plan())), "attempt 1 of 2", "Mend tells you how it ends"),
-        (opened(Course::Wait), "Nothing was changed. Deferred", "Otherwise repair it by hand"),
+        (opened(ask()), "waits for a person", "Approve or reject the execution of Mend-ApproveAndRun"),
+        (opened(start()), "attempt 1 of 2", "Mend tells you how it ends"),
+        (opened(wait()), "Nothing was changed. Deferred", "Otherwise repair it by hand"),
         (
             escalated,
             "Tried Mend-CloseAdminPorts 2 times, without success. The last time: no permission.",
             "repair the resource by hand",
         ),
-        (repaired(), "repaired it and read it back", "Mend-RestoreAdminPorts undoes the repair"),
+        (repaired(), "repaired it and read it back", "--document-name Mend-RestoreAdminPorts"),
+        (opened(Course::Escalate), "Nothing was changed. Escalated to a person", "resolve the OpsItem"),
     ] {
         let text = Notification::of(&incident, first(Change::Observed), &route(), &place()).text;
         assert!(text.contains(did), "{did} in {text}");
@@ -131,7 +133,7 @@ fn an_ops_item_names_everything_that_people_search_for() {
 /// The limits are `CreateOpsItem`'s: 1,024 and 2,048 characters, 20 KB a value, 128 characters a key.
 #[test]
 fn an_ops_item_keeps_within_ops_centers_limits() {
-    let mut incident = opened(Course::Start(plan()));
+    let mut incident = opened(start());
     incident.resource.id = crate::resource::ResourceId::new("x".repeat(512)).unwrap();
     for number in 0..60 {
         incident.note(at(number), "ü".repeat(2_000));
@@ -151,8 +153,8 @@ fn an_ops_item_keeps_within_ops_centers_limits() {
 fn status_follows_state() {
     for (incident, status) in [
         (opened(Course::Record(plan())), OpsItemStatus::Open),
-        (opened(Course::Wait), OpsItemStatus::Open),
-        (opened(Course::Start(plan())), OpsItemStatus::Open),
+        (opened(wait()), OpsItemStatus::Open),
+        (opened(start()), OpsItemStatus::Open),
         (started(), OpsItemStatus::InProgress),
         (repaired(), OpsItemStatus::Resolved),
     ] {
@@ -165,7 +167,7 @@ fn what_tells_of_a_change_again_carries_the_same_id_even_when_the_incident_has_m
     let id =
         |incident: &Incident, occasion| MendEvent::of(incident, occasion, &route(), &place()).detail["id"].clone();
     let responding = Occasion { change: Change::Responding, number: 1 };
-    let running = opened(Course::Start(plan()));
+    let running = opened(start());
     assert_eq!(id(&running, responding), id(&repaired(), responding));
     assert_ne!(id(&running, responding), id(&repaired(), Occasion { change: Change::Resolved, number: 2 }));
     assert_ne!(id(&running, responding), id(&running, Occasion { number: 3, ..responding }));

@@ -17,12 +17,17 @@ fn execution(status: &str, outputs: &[(&str, &str)]) -> Execution {
         outputs: lists(outputs),
         ended_at: Some(Timestamp::from_milliseconds(5_000)),
         failure: Some("Step LookAtRules failed maximum allowed times.\n  UnauthorizedOperation".to_owned()),
+        parent: None,
+        steps: BTreeMap::new(),
     }
 }
 
 fn reported(execution: &Execution) -> Result<AttemptReport, NoReport> {
     let id = ExecutionId::from_static("2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f");
-    report(&id, execution, Timestamp::from_milliseconds(9_000))
+    match report(&id, execution, Timestamp::from_milliseconds(9_000))? {
+        Ended::Attempt(report) => Ok(report),
+        Ended::Undoing(undoing) => panic!("no attempt: {undoing:?}"),
+    }
 }
 
 #[test]
@@ -64,7 +69,7 @@ fn every_other_end_is_a_failure_with_its_reason() {
     for (status, expected) in [
         ("Failed", Outcome::Failed("Step LookAtRules failed maximum allowed times. UnauthorizedOperation".into())),
         ("TimedOut", Outcome::TimedOut),
-        ("Cancelled", Outcome::Failed("it was cancelled".into())),
+        ("Cancelled", Outcome::Cancelled),
         ("Rejected", Outcome::Failed("it was rejected".into())),
     ] {
         let report = reported(&execution(status, &placeholder)).unwrap();

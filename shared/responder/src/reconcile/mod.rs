@@ -31,6 +31,8 @@ use crate::world::{LastRun, Row, World};
 pub struct Limits {
     /// So many incidents are opened for what no event has told: a first run in an old account is no flood.
     pub new_incidents: usize,
+    /// So long it waits for another run that is under way.
+    pub patience: Duration,
 }
 
 /// What a run found and did.
@@ -68,6 +70,8 @@ pub struct Reconciled {
 /// Nothing is begun when less time is left: the incident in hand has to come to its end, and the slowest call
 /// takes twelve seconds.
 const RESERVE: Duration = Duration::from_secs(15);
+/// Whoever waits for another run's end looks so often.
+const TURN: Duration = Duration::from_secs(1);
 /// So many failures are told in full.
 const FAILURES: usize = 20;
 
@@ -112,10 +116,15 @@ struct Open {
 impl<W: World> Responder<'_, W> {
     /// One run.
     pub async fn reconcile(&self, limits: Limits) -> Result<Reconciled, ResponseError> {
-        let now = self.world.now();
-        let lease = self.lease(now);
-        let Some(last) = self.world.begin_run(&lease, now).await.map_err(ResponseError::Ledger)? else {
-            return Ok(Reconciled { elsewhere: true, ..Reconciled::default() });
+        let came_at = self.world.now();
+        let (lease, last) = loop {
+            let now = self.world.now();
+            let lease = self.lease(now);
+            match self.world.begin_run(&lease, now).await.map_err(ResponseError::Ledger)? {
+                Some(last) => break (lease, last),
+                None if now.since(came_at) < limits.patience => self.world.wait_until(now.plus(TURN)).await,
+                None => return Ok(Reconciled { elsewhere: true, ..Reconciled::default() }),
+            }
         };
         let began_at = self.world.now();
         let mut run = Run {

@@ -229,7 +229,7 @@ impl<W: World> Responder<'_, W> {
     async fn look_at_breaker(&self, route: &Route) -> Result<(), CallError> {
         let tallies = self.world.tallies(&route.name, self.world.now()).await?;
         match trips(&Scope::Route(route.name.clone()), tallies) {
-            Some((scope, why)) => self.open_breaker(OpenBreaker { scope, why }).await.map(drop),
+            Some((scope, why)) => self.open_breaker(OpenBreaker { scope, why }).await,
             None => Ok(()),
         }
     }

@@ -15,7 +15,7 @@ mod intake;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mend_core::automation::{DocumentVersion, RoleArn, RoleFamily};
+use mend_core::automation::{AlarmName, DocumentVersion, RoleArn, RoleFamily};
 use mend_core::calendar::CalendarState;
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::exemption::Exemption;
@@ -27,7 +27,7 @@ use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::{Notice, Place};
 use mend_core::resource::Resource;
 use mend_core::signal::Signal;
-use mend_core::switches::{OpenBreaker, SwitchNames, Switches, breaker_parameter};
+use mend_core::switches::{OpenBreaker, Scope, SwitchNames, Switches, breaker_parameter};
 use mend_core::time::Timestamp;
 use tracing::warn;
 
@@ -500,12 +500,33 @@ impl<'a, W: World> Responder<'a, W> {
         Ok(known(self.world.calendar().await)?.unwrap_or(Some(CalendarState::Unreadable)))
     }
 
-    /// Opens a circuit breaker, if it is not open, and tells people.
-    pub(crate) async fn open_breaker(&self, breaker: OpenBreaker) -> Result<bool, CallError> {
-        let name = breaker_parameter(self.stack.place.environment, &breaker.scope);
-        let opened = self.world.create_parameter(&name, &format!("open: {}", breaker.why)).await?;
-        self.tell_once(&Notice::BreakerOpened(breaker)).await?;
+    /// Answers an alarm that rings: opens the breaker of all routes if it is one of `of_all`, else those of the routes
+    /// that name it. Comes back with what is open for it.
+    pub async fn alarm(
+        &self,
+        alarm: &AlarmName,
+        why: &str,
+        of_all: &[AlarmName],
+    ) -> Result<Vec<OpenBreaker>, CallError> {
+        let scopes: Vec<_> = if of_all.contains(alarm) {
+            vec![Scope::All]
+        } else {
+            self.policy.watched_by(alarm).map(|route| Scope::Route(route.name.clone())).collect()
+        };
+        let mut opened = Vec::new();
+        for scope in scopes {
+            let breaker = OpenBreaker { scope, why: why.to_owned() };
+            self.open_breaker(breaker.clone()).await?;
+            opened.push(breaker);
+        }
         Ok(opened)
+    }
+
+    /// Opens a circuit breaker, if it is not open, and tells people.
+    pub(crate) async fn open_breaker(&self, breaker: OpenBreaker) -> Result<(), CallError> {
+        let name = breaker_parameter(self.stack.place.environment, &breaker.scope);
+        self.world.create_parameter(&name, &format!("open: {}", breaker.why)).await?;
+        self.tell_once(&Notice::BreakerOpened(breaker)).await
     }
 
     /// Tells people what they have not been told.

@@ -9,25 +9,34 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use mend_core::account::{AccountId, Partition, PrincipalArn, Region};
 use mend_core::automation::{
     DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RoleFamily, RunbookName,
 };
-use mend_core::identity::{Fingerprint, IncidentId, resource_key};
-use mend_core::incident::{Attempt, AttemptReport, Incident, Outcome, PersonsWord, State};
+use mend_core::breaker::Tallies;
+use mend_core::budget::{Hour, SPACING, Spent, Tally};
+use mend_core::calendar::CalendarState;
+use mend_core::exemption::ExemptionTags;
+use mend_core::gathering::{GatheringId, Member};
+use mend_core::identity::{AttemptNumber, Fingerprint, IncidentId, resource_key};
+use mend_core::incident::{AttemptReport, Incident, Outcome, PersonsWord, State};
 use mend_core::mode::{Environment, Mode};
 use mend_core::policy::{
-    Category, Ceiling, Glob, ParameterSource, Policy, Problem, Route, RouteName, Severity, Takes, Title,
+    Budget, Category, Ceiling, Glob, ParameterSource, Policy, Problem, Route, RouteName, Severity, Takes, Title,
 };
-use mend_core::report::{MendEvent, Notification, OperationalValue, OpsItemContent, OpsItemStatus, Place};
+use mend_core::report::{
+    ApprovalRequest, Gathering, MendEvent, Notification, OperationalValue, OpsItemContent, OpsItemStatus, Place,
+};
 use mend_core::resource::{Resource, ResourceId, ResourceType};
 use mend_core::signal::{Cause, CauseState, ConfigRuleName, Freshness, Signal};
-use mend_core::switches::{KillSwitch, ModeSwitch, Switches};
+use mend_core::switches::{KillSwitch, ModeSwitch};
 use mend_core::time::Timestamp;
 use mend_responder::world::{
-    Automation, Claim, Clock, Complaints, Configuration, Evaluation, EventBus, Hold, LastRun, Lease, Ledger, News,
-    OpenRows, OpsCenter, OpsItemSeen, Row, Start, SwitchBoard, ToldAt, Topic, Write, Written,
+    Automation, Booking, Calendars, Claim, Clock, Complaints, Configuration, Evaluation, EventBus, Hold, LastRun,
+    Launch, Lease, Ledger, Members, News, OpenKey, OpenRows, OpsCenter, OpsItemSeen, Row, Start, SwitchBoard, Tags,
+    ToldAt, Topic, Write, Written,
 };
 use mend_responder::{
     Answer, CallError, Execution, Invocation, Limits, Reconciled, Responder, ResponseError, Stack,
@@ -62,6 +71,18 @@ pub(crate) enum Call {
     Publish,
     Put,
     Switches,
+    AllSwitches,
+    CreateParameter,
+    Calendar,
+    Tags,
+    Ask,
+    Stop,
+    Tallies,
+    IsTold,
+    MarkTold,
+    Gather,
+    Members,
+    KeepGathering,
     Resume,
     OpenRows,
     BeginRun,
@@ -90,6 +111,18 @@ pub(crate) struct Account {
     interruptions: RefCell<HashMap<usize, Interruption>>,
     pub(crate) kill: RefCell<Option<KillSwitch>>,
     pub(crate) mode: Cell<Option<ModeSwitch>>,
+    /// Other parameters.
+    pub(crate) parameters: RefCell<BTreeMap<String, String>>,
+    pub(crate) calendar: Cell<Option<CalendarState>>,
+    pub(crate) running: RefCell<BTreeMap<Fingerprint, RouteName>>,
+    hours: RefCell<BTreeMap<(RouteName, String), u32>>,
+    next_start: Cell<Option<Timestamp>>,
+    pub(crate) tally: Cell<Tally>,
+    own_ops_items: Cell<u32>,
+    told: RefCell<BTreeSet<String>>,
+    pub(crate) gatherings: RefCell<BTreeMap<GatheringId, Gathering>>,
+    pub(crate) members: RefCell<BTreeMap<(GatheringId, Fingerprint), Member>>,
+    pub(crate) stopped: RefCell<Vec<ExecutionId>>,
     pub(crate) rows: RefCell<BTreeMap<Fingerprint, (Row, bool)>>,
     pub(crate) holds: RefCell<BTreeMap<String, IncidentId>>,
     pub(crate) before_states: RefCell<Vec<AttemptReport>>,
@@ -151,7 +184,7 @@ impl Account {
         };
         let lee = PrincipalArn::from_static("arn:aws:iam::111122223333:user/lee");
         self.touched.borrow_mut().insert(id.clone(), (lee.clone(), self.now()));
-        let incident = incident_of(content);
+        let incident = incident_of(content).expect("an incident's OpsItem");
         PersonsWord { incident, ops_item: id.clone(), state, by: Some(lee), at: self.now() }
     }
 
@@ -179,6 +212,8 @@ impl Account {
             outputs: HashMap::from([("Conclude.Outcome".to_owned(), list(outcome))]),
             ended_at: Some(self.now()),
             failure: Some("it did not work".to_owned()),
+            parent: None,
+            steps: BTreeMap::new(),
         };
         self.ended.borrow_mut().insert(id, execution);
     }
@@ -255,6 +290,11 @@ impl Account {
 impl Clock for Account {
     fn now(&self) -> Timestamp {
         at(self.now.get())
+    }
+
+    async fn wait_until(&self, time: Timestamp) {
+        let seconds = time.since(at(self.now.get())).as_millis().div_ceil(1_000);
+        self.pass(i64::try_from(seconds).unwrap());
     }
 }
 
@@ -340,13 +380,17 @@ impl Ledger for Account {
                     }
                 }
             }
+            let start_at = match self.book(write) {
+                Ok(start_at) => start_at,
+                Err(refused) => return Ok(refused),
+            };
             let executions: BTreeSet<_> = write.before_states.iter().map(|report| &report.execution).collect();
             assert_eq!(executions.len(), write.before_states.len(), "a transaction takes one item once");
             self.before_states.borrow_mut().extend(write.before_states.iter().cloned());
             self.history.borrow_mut().extend(write.history.cloned());
             *row = Row { version: row.version + 1, ..write.row.clone() };
             *settled = row.settled();
-            Ok(Written::Version(row.version))
+            Ok(Written::Done { version: row.version, start_at })
         })
         .await
     }
@@ -366,17 +410,80 @@ impl Ledger for Account {
         .await
     }
 
-    /// Pages of two.
-    async fn open_rows(&self, after: Option<&Fingerprint>) -> Result<OpenRows, CallError> {
+    /// Pages of two; gatherings are on the first.
+    async fn open_rows(&self, after: Option<&OpenKey>) -> Result<OpenRows, CallError> {
         self.call(Call::OpenRows, || {
             let rows = self.rows.borrow();
-            let mut open = rows
-                .iter()
-                .filter(|(fingerprint, (row, _))| row.is_open() && after.is_none_or(|after| *fingerprint > after));
+            let mut open = rows.iter().filter(|(fingerprint, (row, _))| {
+                row.is_open() && after.is_none_or(|after| fingerprint.as_str() > after.0.as_str())
+            });
             let page: Vec<_> =
                 open.by_ref().take(2).map(|(fingerprint, (row, _))| (fingerprint.clone(), row.clone())).collect();
-            let next = open.next().and_then(|_| page.last()).map(|(fingerprint, _)| fingerprint.clone());
-            Ok(OpenRows { rows: page, not_understood: Vec::new(), next })
+            let next = open.next().and_then(|_| page.last()).map(|(fingerprint, _)| OpenKey(fingerprint.to_string()));
+            let open = |gathering: &&Gathering| !gathering.is_over && after.is_none();
+            let gatherings = self.gatherings.borrow().values().filter(open).cloned().collect();
+            Ok(OpenRows { rows: page, gatherings, not_understood: Vec::new(), next })
+        })
+        .await
+    }
+
+    async fn tallies(&self, _: &RouteName, _: Timestamp) -> Result<Tallies, CallError> {
+        self.call(Call::Tallies, || {
+            let tally = self.tally.get();
+            Ok(Tallies { route: tally, all: tally })
+        })
+        .await
+    }
+
+    async fn is_told(&self, key: &str) -> Result<bool, CallError> {
+        self.call(Call::IsTold, || Ok(self.told.borrow().contains(key))).await
+    }
+
+    async fn mark_told(&self, key: &str, _: Timestamp) -> Result<(), CallError> {
+        self.call(Call::MarkTold, || {
+            self.told.borrow_mut().insert(key.to_owned());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn gather(&self, id: &GatheringId, member: &Member, now: Timestamp) -> Result<Gathering, CallError> {
+        self.call(Call::Gather, || {
+            self.members.borrow_mut().insert((id.clone(), member.fingerprint().clone()), member.clone());
+            let begun = Gathering {
+                id: id.clone(),
+                opened_at: now,
+                ops_item: None,
+                told_at: None,
+                stands: String::new(),
+                is_over: false,
+            };
+            Ok(self.gatherings.borrow_mut().entry(id.clone()).or_insert(begun).clone())
+        })
+        .await
+    }
+
+    /// Pages of two.
+    async fn members(&self, id: &GatheringId, after: Option<&Fingerprint>) -> Result<Members, CallError> {
+        self.call(Call::Members, || {
+            let members = self.members.borrow();
+            let mut all = members
+                .iter()
+                .filter(|((gathering, fingerprint), _)| {
+                    gathering == id && after.is_none_or(|after| fingerprint > after)
+                })
+                .map(|(_, member)| member.clone());
+            let page: Vec<_> = all.by_ref().take(2).collect();
+            let next = all.next().and_then(|_| page.last()).map(|member| member.fingerprint().clone());
+            Ok(Members { members: page, next })
+        })
+        .await
+    }
+
+    async fn keep_gathering(&self, gathering: &Gathering) -> Result<(), CallError> {
+        self.call(Call::KeepGathering, || {
+            self.gatherings.borrow_mut().insert(gathering.id.clone(), gathering.clone());
+            Ok(())
         })
         .await
     }
@@ -405,21 +512,26 @@ impl Ledger for Account {
     }
 }
 
-fn incident_of(content: &OpsItemContent) -> IncidentId {
-    let OperationalValue::Searchable(incident) = &content.operational_data["mend/incident"] else {
+/// A gathering's OpsItem is of no incident.
+fn incident_of(content: &OpsItemContent) -> Option<IncidentId> {
+    let OperationalValue::Searchable(incident) = content.operational_data.get("mend/incident")? else {
         panic!("the incident is searchable")
     };
-    incident.parse().unwrap()
+    Some(incident.parse().unwrap())
 }
 
-fn seen(id: &OpsItemId, content: &OpsItemContent, (by, changed_at): &(PrincipalArn, Timestamp)) -> OpsItemSeen {
-    OpsItemSeen {
+fn seen(
+    id: &OpsItemId,
+    content: &OpsItemContent,
+    (by, changed_at): &(PrincipalArn, Timestamp),
+) -> Option<OpsItemSeen> {
+    Some(OpsItemSeen {
         id: id.clone(),
-        incident: incident_of(content),
+        incident: incident_of(content)?,
         is_resolved: content.status == OpsItemStatus::Resolved,
         by: Some(by.clone()),
         changed_at: *changed_at,
-    }
+    })
 }
 
 impl OpsCenter for Account {
@@ -466,7 +578,7 @@ impl OpsCenter for Account {
     async fn find(&self, incident: &IncidentId) -> Result<Option<OpsItemId>, CallError> {
         self.call(Call::FindOpsItem, || {
             let items = self.ops_items.borrow();
-            let found = items.values().find(|(_, content)| incident_of(content) == *incident);
+            let found = items.values().find(|(_, content)| incident_of(content).as_ref() == Some(incident));
             Ok(found.map(|(id, _)| id.clone()))
         })
         .await
@@ -476,7 +588,7 @@ impl OpsCenter for Account {
         self.call(Call::ChangedSince, || {
             let touched = self.touched.borrow();
             let items = self.ops_items.borrow();
-            let seen = items.values().map(|(id, content)| seen(id, content, &touched[id]));
+            let seen = items.values().filter_map(|(id, content)| seen(id, content, &touched[id]));
             Ok(seen.filter(|seen| seen.changed_at > since).collect())
         })
         .await
@@ -524,7 +636,7 @@ impl Automation for Account {
         self.call(Call::Version, || Ok(DocumentVersion::from_static("3"))).await
     }
 
-    async fn start(&self, start: &Start<'_>) -> Result<Option<ExecutionId>, CallError> {
+    async fn start(&self, start: &Launch<'_>) -> Result<Option<ExecutionId>, CallError> {
         self.call(Call::Start, || {
             let mut executions = self.executions.borrow_mut();
             let next = ExecutionId::new(format!("00000000-0000-4000-8000-{:012}", executions.len() + 1)).unwrap();
@@ -533,6 +645,26 @@ impl Automation for Account {
                 executions.entry(start.client_token.clone()).or_insert_with(|| (next, request.clone()));
             assert_eq!(*first, request, "a repeated start says the same");
             Ok(Some(id.clone()))
+        })
+        .await
+    }
+
+    async fn ask(&self, request: &ApprovalRequest) -> Result<Option<ExecutionId>, CallError> {
+        self.call(Call::Ask, || {
+            let mut executions = self.executions.borrow_mut();
+            let next = ExecutionId::new(format!("00000000-0000-4000-8000-{:012}", executions.len() + 1)).unwrap();
+            let said = format!("{} {} {request:?}", request.texts["Incident"], request.attempt.number);
+            let (id, first) = executions.entry(request.client_token.clone()).or_insert_with(|| (next, said.clone()));
+            assert_eq!(first.split(' ').next(), said.split(' ').next(), "a repeated request asks for the same");
+            Ok(Some(id.clone()))
+        })
+        .await
+    }
+
+    async fn stop(&self, id: &ExecutionId) -> Result<(), CallError> {
+        self.call(Call::Stop, || {
+            self.stopped.borrow_mut().push(id.clone());
+            Ok(())
         })
         .await
     }
@@ -547,6 +679,8 @@ impl Automation for Account {
                 outputs: HashMap::new(),
                 ended_at: None,
                 failure: None,
+                parent: None,
+                steps: BTreeMap::new(),
             };
             Ok(self.ended.borrow().get(id).cloned().or_else(|| started.then_some(running)))
         })
@@ -555,11 +689,13 @@ impl Automation for Account {
 
     async fn find_execution(
         &self,
+        _: &RunbookName,
         incident: &IncidentId,
-        attempt: &Attempt,
+        attempt: AttemptNumber,
+        _: Timestamp,
     ) -> Result<Option<ExecutionId>, CallError> {
         self.call(Call::FindExecution, || {
-            let wanted = format!("{incident} {} ", attempt.number);
+            let wanted = format!("{incident} {attempt} ");
             let executions = self.executions.borrow();
             let found = executions.values().find(|(_, request)| request.starts_with(&wanted));
             Ok(found.map(|(id, _)| id.clone()))
@@ -589,14 +725,112 @@ impl EventBus for Account {
 }
 
 impl SwitchBoard for Account {
-    async fn switches(&self, _: &RouteName) -> Result<Switches, CallError> {
-        self.call(Call::Switches, || {
-            Ok(Switches::Read {
-                kill: self.kill.borrow().clone().unwrap_or(KillSwitch::Released),
-                mode: self.mode.get().unwrap_or(ModeSwitch::Unset),
-            })
+    async fn parameters(&self, names: &[&str]) -> Result<BTreeMap<String, String>, CallError> {
+        let named = |name: &String| names.contains(&name.as_str());
+        self.call(Call::Switches, || Ok(self.all_parameters().into_iter().filter(|(name, _)| named(name)).collect()))
+            .await
+    }
+
+    fn known_parameters(&self, _: &[&str]) -> Option<BTreeMap<String, String>> {
+        None
+    }
+
+    async fn parameters_below(&self, _: &str) -> Result<BTreeMap<String, String>, CallError> {
+        self.call(Call::AllSwitches, || Ok(self.all_parameters())).await
+    }
+
+    async fn create_parameter(&self, name: &str, value: &str) -> Result<bool, CallError> {
+        self.call(Call::CreateParameter, || {
+            let mut parameters = self.parameters.borrow_mut();
+            let is_new = !parameters.contains_key(name);
+            parameters.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            Ok(is_new)
         })
         .await
+    }
+}
+
+impl Calendars for Account {
+    async fn calendar(&self) -> Result<Option<CalendarState>, CallError> {
+        // Where there are none, nobody is asked.
+        if self.calendar.get().is_none() {
+            return Ok(None);
+        }
+        self.call(Call::Calendar, || Ok(self.calendar.get())).await
+    }
+}
+
+impl Tags for Account {
+    async fn exemption_tags(&self, _: &str) -> Result<ExemptionTags, CallError> {
+        self.call(Call::Tags, || Ok(ExemptionTags::default())).await
+    }
+}
+
+impl Account {
+    /// Operators' switches, as Parameter Store has them.
+    fn all_parameters(&self) -> BTreeMap<String, String> {
+        let mut parameters = self.parameters.borrow().clone();
+        let kill = match self.kill.borrow().clone().unwrap_or(KillSwitch::Released) {
+            KillSwitch::Released => Some("released".to_owned()),
+            KillSwitch::Engaged { why, stops } => {
+                let word = if stops { "engaged and stop" } else { "engaged" };
+                Some(why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}")))
+            }
+            KillSwitch::Missing => None,
+            KillSwitch::NotUnderstood => Some("?".to_owned()),
+        };
+        parameters.extend(kill.map(|kill| ("/mend/dev/kill-switch".to_owned(), kill)));
+        if let Some(ModeSwitch::Set(mode)) = self.mode.get() {
+            for route in ["close-admin-ports", "describe-groups"] {
+                parameters.insert(format!("/mend/dev/mode/{route}"), mode.to_string());
+            }
+        }
+        parameters
+    }
+
+    /// Books, or refuses and changes nothing.
+    fn book(&self, write: &Write<'_>) -> Result<Option<Timestamp>, Written> {
+        let Booking { route, start, ends, ended, own_ops_item } = write.booking;
+        let (Some(route), mine) = (route, write.fingerprint.clone()) else { return Ok(None) };
+        let mut running = self.running.borrow_mut();
+        let mut hours = self.hours.borrow_mut();
+        if own_ops_item.is_some_and(|limit| self.own_ops_items.get() >= limit) {
+            return Err(Written::TooManyOpsItems);
+        }
+        let mut start_at = None;
+        if let Some(Start { limits, runs, latest }) = start {
+            let starts = hours.entry((route.clone(), Hour::of(write.now).to_string())).or_default();
+            let of_route = running.values().filter(|of| *of == route).count();
+            let is_in = running.contains_key(&mine);
+            if *starts >= u32::from(limits.starts_per_hour) {
+                return Err(Written::Spent(Spent::StartsThisHour(limits.starts_per_hour)));
+            }
+            if *runs && !is_in && of_route >= usize::from(limits.running) {
+                return Err(Written::Spent(Spent::Running(limits.running)));
+            }
+            if *runs && !is_in && running.len() >= usize::from(limits.running_in_all) {
+                return Err(Written::Spent(Spent::RunningInAll(limits.running_in_all)));
+            }
+            let turn = self.next_start.get().map_or(write.now, |next| next.max(write.now));
+            if turn > *latest {
+                return Err(Written::Spent(Spent::Pace(turn)));
+            }
+            self.next_start.set(Some(turn.plus(SPACING)));
+            *starts += 1;
+            start_at = Some(turn);
+            if *runs {
+                running.insert(mine.clone(), route.clone());
+            }
+        }
+        if *ends {
+            running.remove(&mine);
+        }
+        if let Some(failed) = ended {
+            let Tally { ended, failed: failures } = self.tally.get();
+            self.tally.set(Tally { ended: ended + 1, failed: failures + u32::from(*failed) });
+        }
+        self.own_ops_items.set(self.own_ops_items.get() + u32::from(own_ops_item.is_some()));
+        Ok(start_at)
     }
 }
 
@@ -618,6 +852,11 @@ fn route(name: &'static str, problem: &'static str, rule: &'static str) -> Route
         parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
         attempts: 2,
         ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Enforce, prod: Mode::Enforce },
+        budget: Budget { starts_per_hour: 6, running: 2 },
+        expected_duration: Duration::from_mins(10),
+        is_emergency: false,
+        is_exempt_by_tag: false,
+        alarm: None,
     }
 }
 
@@ -641,6 +880,10 @@ pub(crate) fn stack(default_mode: Mode) -> Stack {
             RoleFamily::from_static("network"),
             RoleArn::from_static("arn:aws:iam::111122223333:role/mend-network"),
         )]),
+        running_in_all: 3,
+        storm_threshold: 20,
+        has_approvers: true,
+        ledger_table: "mend-dev-ledger".to_owned(),
     }
 }
 
@@ -657,6 +900,7 @@ fn signal(rule: &str, state: CauseState, seconds: i64) -> Signal {
         at: at(seconds),
         recorded_at: at(seconds),
         freshness: Freshness::Live,
+        changed_by: None,
     }
 }
 
@@ -679,6 +923,7 @@ pub(crate) fn ended(account: &Account, outcome: Outcome, seconds: i64) -> News {
         attempt: attempt.number,
         runbook: attempt.plan.runbook.clone(),
         execution,
+        request: None,
         parameters: attempt.plan.parameters.clone(),
         outcome,
         ended_at: at(seconds),
@@ -708,6 +953,7 @@ pub(crate) fn deliver_as(
             News::Signal(signal) => responder.signal(signal).await,
             News::Outcome(report) => responder.outcome(report).await,
             News::Person(word) => responder.person(word).await,
+            News::Undoing(undoing) => responder.undoing(undoing).await,
         }
     };
     run_to_its_end(response)
@@ -732,7 +978,7 @@ fn reconcile_under(policy: &Policy, account: &Account, mode: Mode) -> Option<Res
     let id = format!("invocation-{}", account.invocations.get());
     let invocation = Invocation { id, deadline: at(account.now.get() + 50) };
     let responder = Responder::new(account, policy, &stack, &invocation);
-    run_to_its_end(responder.reconcile(Limits { new_incidents: 3 }))
+    run_to_its_end(responder.reconcile(Limits { new_incidents: 3, patience: Duration::ZERO }))
 }
 
 fn run_to_its_end<T>(response: impl Future<Output = T>) -> Option<T> {
