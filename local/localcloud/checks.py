@@ -29,6 +29,7 @@ SERVICES = frozenset(
         "kms",
         "lambda",
         "logs",
+        "resourcegroupstaggingapi",
         "s3",
         "scheduler",
         "secretsmanager",

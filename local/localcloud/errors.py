@@ -7,16 +7,23 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model
 
-DENIED = {"ec2": "UnauthorizedOperation", "sns": "AuthorizationError", "sqs": "AccessDenied"}
+DENIED = {
+    "ec2": "UnauthorizedOperation",
+    "resourcegroupstaggingapi": "AccessDeniedException",
+    "sns": "AuthorizationError",
+    "sqs": "AccessDenied",
+}
 THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "ec2": "RequestLimitExceeded",
     "lambda": "TooManyRequestsException",
+    "resourcegroupstaggingapi": "ThrottledException",
     "s3": "SlowDown",
     "sqs": "RequestThrottled",
 }
 INVALID = {
     "ec2": "InvalidParameterValue",
+    "resourcegroupstaggingapi": "InvalidParameterException",
     "s3": "InvalidArgument",
     "sns": "InvalidParameter",
     "sqs": "InvalidParameterValue",
@@ -28,6 +35,7 @@ FAILED = {
     "kms": "KMSInternalException",
     "lambda": "ServiceException",
     "logs": "ServiceUnavailableException",
+    "resourcegroupstaggingapi": "InternalServiceException",
     "s3": "InternalError",
     "scheduler": "InternalServerException",
     "secretsmanager": "InternalServiceError",

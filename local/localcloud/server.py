@@ -40,8 +40,10 @@ EXTENSIONS = (
     "localcloud.notifications",
     "localcloud.opscenter",
     "localcloud.automation",
+    "localcloud.parameters",
     "localcloud.permissions",
     "localcloud.scheduler",
+    "localcloud.tagging",
 )
 
 
