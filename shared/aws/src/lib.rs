@@ -1,24 +1,26 @@
 //! The responder's world on AWS. Here, and nowhere above, are the SDK's types.
 
 mod automation;
+mod cache;
+mod calendars;
 mod configuration;
 mod event_bus;
 mod failure;
 mod ledger;
 mod ops_center;
-mod switches;
+mod parameters;
+mod tags;
 mod topic;
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use mend_core::automation::{DocumentVersion, RunbookName};
+use mend_core::automation::{Approver, CalendarName, DocumentVersion, RoleArn, RunbookName};
+use mend_core::calendar::CalendarState;
 use mend_core::mode::Environment;
-use mend_core::policy::RouteName;
-use mend_core::switches::Switches;
 use mend_core::time::Timestamp;
 use mend_responder::world::Clock;
+
+use crate::cache::Cache;
 
 /// The clients that every function needs.
 #[derive(Clone, Debug)]
@@ -31,8 +33,10 @@ pub struct Clients {
     pub eventbridge: aws_sdk_eventbridge::Client,
     /// For people.
     pub sns: aws_sdk_sns::Client,
-    /// For OpsItems, runbooks and switches.
+    /// For OpsItems, runbooks, switches and calendars.
     pub ssm: aws_sdk_ssm::Client,
+    /// For the tags of resources.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
 }
 
 /// What the stack calls its resources.
@@ -46,6 +50,14 @@ pub struct Names {
     pub event_bus: String,
     /// The environment, which is part of the switches' names.
     pub environment: Environment,
+    /// Who may approve; at most ten, and perhaps nobody.
+    pub approvers: Vec<Approver>,
+    /// The ARN of the topic on which they are asked.
+    pub approval_topic_arn: String,
+    /// The role that asks them.
+    pub approval_role_arn: RoleArn,
+    /// The change calendars, if there are any.
+    pub calendars: Vec<CalendarName>,
 }
 
 /// The world on AWS.
@@ -54,7 +66,8 @@ pub struct Aws<C = SystemClock> {
     clients: Clients,
     names: Names,
     clock: C,
-    switches: Cache<RouteName, Switches>,
+    parameters: parameters::Known,
+    calendar: Cache<(), CalendarState>,
     versions: Cache<RunbookName, DocumentVersion>,
 }
 
@@ -72,13 +85,24 @@ impl<C> Aws<C> {
     pub fn with_clock(mut clients: Clients, names: Names, clock: C) -> Self {
         let dynamodb = clients.dynamodb.config().to_builder().retry_classifier(ledger::TriesAgain);
         clients.dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
-        Self { clients, names, clock, switches: Cache::default(), versions: Cache::default() }
+        Self {
+            clients,
+            names,
+            clock,
+            parameters: parameters::Known::default(),
+            calendar: Cache::default(),
+            versions: Cache::default(),
+        }
     }
 }
 
 impl<C: Clock> Clock for Aws<C> {
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    async fn wait_until(&self, time: Timestamp) {
+        self.clock.wait_until(time).await;
     }
 }
 
@@ -92,29 +116,8 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_milliseconds(0).plus(since_epoch)
     }
-}
 
-/// An operator's switch has to hold within 30 seconds.
-const FRESH: Duration = Duration::from_secs(25);
-
-/// What was read a moment ago.
-#[derive(Debug)]
-struct Cache<K, V>(Mutex<HashMap<K, (Timestamp, V)>>);
-
-impl<K, V> Default for Cache<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + std::hash::Hash + Clone, V: Clone> Cache<K, V> {
-    fn get(&self, key: &K, now: Timestamp) -> Option<V> {
-        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, value) = cached.get(key)?;
-        (now.since(*read_at) < FRESH).then(|| value.clone())
-    }
-
-    fn put(&self, key: &K, now: Timestamp, value: &V) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), (now, value.clone()));
+    async fn wait_until(&self, time: Timestamp) {
+        tokio::time::sleep(time.since(self.now())).await;
     }
 }

@@ -21,6 +21,7 @@ pub(crate) async fn clients() -> Clients {
         eventbridge: aws_sdk_eventbridge::Client::new(&config),
         sns: aws_sdk_sns::Client::new(&config),
         ssm: aws_sdk_ssm::Client::new(&config),
+        tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
     }
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-use super::{passes, refusal};
+use super::transaction::{is_refused, passes};
 
 /// Lets the SDK try again after such a meeting, with its own pauses.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl ClassifyRetry for TriesAgain {
         let transaction = match error.downcast_ref() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 let reasons = cancelled.cancellation_reasons();
-                refusal(reasons).is_none() && reasons.iter().any(passes)
+                !is_refused(reasons) && reasons.iter().any(passes)
             }
             _ => false,
         };

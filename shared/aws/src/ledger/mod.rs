@@ -6,38 +6,48 @@
 //! | `incident#<fingerprint>` | `generation#<number>` | a generation that has ended, as history |
 //! | `resource#<key>` | `hold` | the incident whose attempt works on the resource |
 //! | `execution#<id>` | `before-state` | what an execution found before its change |
+//! | `budget#<route>` or `budget#all` | `running` | the attempts under way, and when the next start has its turn |
+//! | `tally#<route>` or `tally#all` | `<hour>` | how many starts, ends, failures and OpsItems there were in the hour |
+//! | `gathering#<gathering>` | `head` | the gathering: its OpsItem, and how it stands |
+//! | `gathering#<gathering>` | `incident#<fingerprint>` | an incident that it stands for |
+//! | `told#<key>` | `told` | that something was told that is told once |
 //! | `reconcile` | `run` | the lease of the run under way, and what the last one left |
 //!
 //! Rows that may need something carry `open`, the hash key of a sparse index that `reconcile` scans.
 
+mod budget;
 mod conflict;
+mod gatherings;
 mod stored;
+mod tallies;
+mod told;
+mod transaction;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
-};
-use mend_core::identity::{Fingerprint, IncidentId, resource_key};
-use mend_core::incident::{AttemptReport, Incident, State};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use mend_core::breaker::Tallies;
+use mend_core::gathering::{GatheringId, Member};
+use mend_core::identity::{Fingerprint, resource_key};
+use mend_core::incident::Incident;
+use mend_core::policy::RouteName;
+use mend_core::report::Gathering;
 use mend_core::time::Timestamp;
-use mend_responder::world::{Claim, Clock, Hold, LastRun, Lease, Ledger, News, OpenRows, Row, Write, Written};
+use mend_responder::world::{
+    Claim, Clock, LastRun, Lease, Ledger, Members, News, OpenKey, OpenRows, Row, Write, Written,
+};
 use mend_responder::{CallError, chain};
-use serde::Serialize;
 
 use crate::Aws;
 use crate::failure::failure;
 pub(crate) use conflict::TriesAgain;
-use stored::{
-    NotUnderstood, StoredBeforeState, StoredHistory, StoredHold, StoredNews, StoredRow, StoredRun, stored_told_at,
-};
+use gatherings::{GATHERING, gathering, head_key};
+use stored::{NotUnderstood, StoredNews, StoredRow, StoredRun, stored_told_at};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -54,8 +64,6 @@ const HOLD: &str = "hold";
 const OPEN: &str = "open";
 const RECONCILE: &str = "reconcile";
 const RUN: &str = "run";
-/// An earlier generation's hold is ours too: one write may end an attempt and begin the next generation's.
-const HOLD_IS_FREE_OR_OURS: &str = "attribute_not_exists(pk) OR begins_with(incident, :fingerprint)";
 const SOMETHING_TO_DO: &str = "(attribute_not_exists(settled) OR settled = :false \
      OR attribute_not_exists(heard.#teller) OR heard.#teller < :at)";
 
@@ -136,37 +144,7 @@ impl<C: Clock> Ledger for Aws<C> {
     }
 
     async fn write(&self, write: &Write<'_>) -> Result<Written, CallError> {
-        let attempted = || format!("write incident {} to the ledger", write.fingerprint);
-        let version = write.row.version + 1;
-        let mut items = vec![self.replace_row(write, version, attempted)?];
-        if let Some(incident) = &write.row.incident {
-            match write.hold {
-                Hold::Unchanged => {}
-                Hold::Take => items.push(self.take_hold(incident, attempted)?),
-                Hold::Release => items.push(self.release_hold(incident, attempted)?),
-            }
-        }
-        for report in write.before_states {
-            items.push(self.keep_before_state(report, attempted)?);
-        }
-        if let Some(incident) = write.history {
-            items.push(self.keep_history(incident, attempted)?);
-        }
-        let request = self.clients.dynamodb.transact_write_items().set_transact_items(Some(items));
-        match request.send().await {
-            Ok(_) => Ok(Written::Version(version)),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let reasons = cancelled.cancellation_reasons();
-                    match refusal(reasons) {
-                        Some(written) => Ok(written),
-                        None if reasons.iter().any(passes) => Err(CallError::retryable(attempted(), error)),
-                        None => Err(failure(attempted(), REMEDY, error)),
-                    }
-                }
-                _ => Err(failure(attempted(), REMEDY, error)),
-            },
-        }
+        self.write_row(write).await
     }
 
     async fn resume(&self, fingerprint: &Fingerprint, lease: &Lease, now: Timestamp) -> Result<Claim, CallError> {
@@ -185,35 +163,64 @@ impl<C: Clock> Ledger for Aws<C> {
         claimed(answer, lease, now, attempted)
     }
 
-    async fn open_rows(&self, after: Option<&Fingerprint>) -> Result<OpenRows, CallError> {
+    async fn open_rows(&self, after: Option<&OpenKey>) -> Result<OpenRows, CallError> {
         let page = self
             .clients
             .dynamodb
             .scan()
             .table_name(&self.names.table)
             .index_name(OPEN)
-            .set_exclusive_start_key(after.map(|fingerprint| {
-                let mut key = row_key(fingerprint);
-                key.insert(OPEN.to_owned(), AttributeValue::S(fingerprint.to_string()));
+            .set_exclusive_start_key(after.map(|OpenKey(open)| {
+                let mut key =
+                    Fingerprint::new(open).map_or_else(|_| head_key(open), |fingerprint| row_key(&fingerprint));
+                key.insert(OPEN.to_owned(), AttributeValue::S(open.clone()));
                 key
             }))
             .send()
             .await
             .map_err(|error| failure("list the open incidents in the ledger".to_owned(), REMEDY, error))?;
-        let fingerprint = |item: &Item| {
-            let text = item.get(OPEN)?.as_s().ok()?;
-            Fingerprint::new(text.as_str()).ok()
-        };
-        let mut rows =
-            OpenRows { next: page.last_evaluated_key.as_ref().and_then(fingerprint), ..OpenRows::default() };
+        let open = |item: &Item| item.get(OPEN)?.as_s().ok().cloned();
+        let next = page.last_evaluated_key.as_ref().and_then(open).map(OpenKey);
+        let mut rows = OpenRows { next, ..OpenRows::default() };
         for item in page.items.unwrap_or_default() {
-            let Some(fingerprint) = fingerprint(&item) else { continue };
-            match row(Some(item), || format!("read incident {fingerprint} from the ledger")) {
-                Ok(row) => rows.rows.push((fingerprint, row)),
-                Err(error) => rows.not_understood.push(chain(&error)),
+            let Some(open) = open(&item) else { continue };
+            if open.starts_with(GATHERING) {
+                match gathering(item, || format!("read {open} from the ledger")) {
+                    Ok(gathering) => rows.gatherings.push(gathering),
+                    Err(error) => rows.not_understood.push(chain(&error)),
+                }
+            } else if let Ok(fingerprint) = Fingerprint::new(open) {
+                match row(Some(item), || format!("read incident {fingerprint} from the ledger")) {
+                    Ok(row) => rows.rows.push((fingerprint, row)),
+                    Err(error) => rows.not_understood.push(chain(&error)),
+                }
             }
         }
         Ok(rows)
+    }
+
+    async fn tallies(&self, route: &RouteName, now: Timestamp) -> Result<Tallies, CallError> {
+        self.count(route, now).await
+    }
+
+    async fn is_told(&self, key: &str) -> Result<bool, CallError> {
+        self.has_told(key).await
+    }
+
+    async fn mark_told(&self, key: &str, now: Timestamp) -> Result<(), CallError> {
+        self.keep_told(key, now).await
+    }
+
+    async fn gather(&self, id: &GatheringId, member: &Member, now: Timestamp) -> Result<Gathering, CallError> {
+        self.join(id, member, now).await
+    }
+
+    async fn members(&self, id: &GatheringId, after: Option<&Fingerprint>) -> Result<Members, CallError> {
+        self.list_members(id, after).await
+    }
+
+    async fn keep_gathering(&self, gathering: &Gathering) -> Result<(), CallError> {
+        self.put_head(gathering).await
     }
 
     async fn begin_run(&self, lease: &Lease, now: Timestamp) -> Result<Option<LastRun>, CallError> {
@@ -296,24 +303,6 @@ fn claimed(
     }
 }
 
-/// What a cancelled transaction says: the first item is the row, the second may be the hold.
-fn refusal(reasons: &[CancellationReason]) -> Option<Written> {
-    let failed = |reason: &CancellationReason| {
-        matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
-    };
-    let (row, hold) = (reasons.first()?, reasons.get(1));
-    if failed(row) {
-        return Some(Written::Overtaken);
-    }
-    let other: StoredHold = serde_dynamo::from_item(hold?.item.clone()?).ok()?;
-    other.incident.parse().ok().map(Written::ResourceHeld)
-}
-
-/// Whether a transaction was cancelled for something that passes by itself.
-fn passes(reason: &CancellationReason) -> bool {
-    matches!(reason.code(), Some("ProvisionedThroughputExceeded" | "ThrottlingError" | "TransactionConflict"))
-}
-
 fn one(news: &News, attempted: impl Fn() -> String) -> Result<AttributeValue, CallError> {
     let stored = serde_dynamo::to_attribute_value(StoredNews::from(news));
     let stored = stored.map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
@@ -333,112 +322,6 @@ impl<C: Clock> Aws<C> {
             .expression_attribute_values(":now", number(now.milliseconds()))
             .return_values(ReturnValue::AllNew)
     }
-
-    fn replace_row(
-        &self,
-        write: &Write<'_>,
-        version: u64,
-        attempted: impl Fn() -> String,
-    ) -> Result<TransactWriteItem, CallError> {
-        let expires_at = match write.row.incident.as_ref().map(|incident| &incident.state) {
-            Some(State::Resolved { at, .. }) => Some(at.plus(KEEP_CLOSED)),
-            Some(_) => None,
-            None => Some(self.now().plus(KEEP_HEARD)),
-        };
-        let stored = StoredRow {
-            pk: incident_pk(write.fingerprint),
-            sk: "current".to_owned(),
-            version,
-            expires_at: expires_at.map(Timestamp::seconds),
-            open: write.row.is_open().then(|| write.fingerprint.to_string()),
-            ..StoredRow::from(write.row)
-        };
-        let put = self
-            .put(&stored, &attempted)?
-            .condition_expression("version = :replaced")
-            .expression_attribute_values(":replaced", number(write.row.version));
-        finished(put, attempted)
-    }
-
-    fn take_hold(
-        &self,
-        incident: &Incident,
-        attempted: impl Fn() -> String,
-    ) -> Result<TransactWriteItem, CallError> {
-        let hold = StoredHold { pk: hold_pk(incident), sk: HOLD.to_owned(), incident: incident.id.to_string() };
-        let put = self
-            .put(&hold, &attempted)?
-            .condition_expression(HOLD_IS_FREE_OR_OURS)
-            .expression_attribute_values(":fingerprint", whose(incident))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        finished(put, attempted)
-    }
-
-    fn release_hold(
-        &self,
-        incident: &Incident,
-        attempted: impl Fn() -> String,
-    ) -> Result<TransactWriteItem, CallError> {
-        let delete = Delete::builder()
-            .table_name(&self.names.table)
-            .set_key(Some(key(&hold_pk(incident), HOLD)))
-            .condition_expression(HOLD_IS_FREE_OR_OURS)
-            .expression_attribute_values(":fingerprint", whose(incident))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
-    }
-
-    fn keep_before_state(
-        &self,
-        report: &AttemptReport,
-        attempted: impl Fn() -> String,
-    ) -> Result<TransactWriteItem, CallError> {
-        let kept = StoredBeforeState {
-            pk: format!("execution#{}", report.execution),
-            sk: "before-state".to_owned(),
-            incident: report.incident.to_string(),
-            attempt: report.attempt.number(),
-            runbook: report.runbook.to_string(),
-            before_state: report.before_state.clone(),
-            expires_at: self.now().plus(KEEP_BEFORE_STATE).seconds(),
-        };
-        finished(self.put(&kept, &attempted)?, attempted)
-    }
-
-    fn keep_history(
-        &self,
-        incident: &Incident,
-        attempted: impl Fn() -> String,
-    ) -> Result<TransactWriteItem, CallError> {
-        let IncidentId { fingerprint, generation } = &incident.id;
-        let kept = StoredHistory {
-            pk: incident_pk(fingerprint),
-            sk: format!("generation#{:010}", generation.number()),
-            incident: incident.into(),
-            expires_at: self.now().plus(KEEP_CLOSED).seconds(),
-        };
-        finished(self.put(&kept, &attempted)?, attempted)
-    }
-
-    fn put(
-        &self,
-        stored: &impl Serialize,
-        attempted: impl Fn() -> String,
-    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, CallError> {
-        let item =
-            serde_dynamo::to_item(stored).map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
-        Ok(Put::builder().table_name(&self.names.table).set_item(Some(item)))
-    }
-}
-
-fn finished(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-    attempted: impl Fn() -> String,
-) -> Result<TransactWriteItem, CallError> {
-    let put = put.build().map_err(|error| CallError::lasting(attempted(), REMEDY, error))?;
-    Ok(TransactWriteItem::builder().put(put).build())
 }
 
 fn row(item: Option<Item>, attempted: impl Fn() -> String) -> Result<Row, CallError> {
@@ -456,7 +339,7 @@ fn hold_pk(incident: &Incident) -> String {
     format!("resource#{}", resource_key(&incident.resource))
 }
 
-/// Whose hold `HOLD_IS_FREE_OR_OURS` takes for ours.
+/// By what a hold is known as ours.
 fn whose(incident: &Incident) -> AttributeValue {
     AttributeValue::S(incident.id.fingerprint.to_string())
 }

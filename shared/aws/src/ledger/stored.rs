@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU8, NonZeroU32};
 
 use mend_core::account::{AccountId, PrincipalArn, Region};
-use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName};
+use mend_core::automation::{
+    AlarmName, DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RunbookName,
+};
+use mend_core::gathering::InvalidGathering;
 use mend_core::identity::{AttemptNumber, Fingerprint, Generation, IncidentId, InvalidIdentity};
 use mend_core::incident::{
-    Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion, Outcome,
-    PersonsWord, Plan, Resolution, Shown, State,
+    Approval, Attempt, AttemptReport, CauseRecord, Change, Effect, FinishedAttempt, Incident, Note, Occasion,
+    Outcome, PersonsWord, Plan, Resolution, Shown, State, Undoing,
 };
 use mend_core::mode::NotOneOf;
 use mend_core::policy::{Problem, RouteName};
@@ -35,6 +38,8 @@ pub(super) enum NotUnderstood {
     Word(#[from] NotOneOf),
     #[error("a time is none")]
     Time(#[from] InvalidTime),
+    #[error("a gathering is none")]
+    Gathering(#[from] InvalidGathering),
     #[error("an effect is not one of the known ones: {0}")]
     Effect(String),
 }
@@ -119,6 +124,7 @@ pub(super) struct StoredRun {
     incident: Option<String>,
     people_heard_at: Option<i64>,
     rule: Option<String>,
+    kill: Option<String>,
 }
 
 impl From<&LastRun> for StoredRun {
@@ -127,6 +133,7 @@ impl From<&LastRun> for StoredRun {
             incident: run.incident.as_ref().map(ToString::to_string),
             people_heard_at: run.people_heard_at.map(Timestamp::milliseconds),
             rule: run.rule.as_ref().map(ToString::to_string),
+            kill: run.kill.clone(),
         }
     }
 }
@@ -139,6 +146,7 @@ impl TryFrom<StoredRun> for LastRun {
             incident: stored.incident.map(Fingerprint::new).transpose()?,
             people_heard_at: stored.people_heard_at.map(Timestamp::from_milliseconds),
             rule: stored.rule.map(ConfigRuleName::new).transpose()?,
+            kill: stored.kill,
         })
     }
 }
@@ -158,6 +166,9 @@ pub(super) struct StoredBeforeState {
     pub(super) attempt: u8,
     pub(super) runbook: String,
     pub(super) before_state: Option<String>,
+    /// The parameter that exempts the resource, for whoever undoes the repair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) exemption: Option<String>,
     pub(super) expires_at: i64,
 }
 
@@ -179,12 +190,16 @@ pub(super) enum StoredNews {
         at: i64,
         recorded_at: i64,
         freshness: StoredFreshness,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changed_by: Option<String>,
     },
     Outcome {
         incident: String,
         attempt: NonZeroU8,
         runbook: String,
         execution: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<String>,
         parameters: BTreeMap<String, String>,
         outcome: StoredOutcome,
         ended_at: i64,
@@ -196,6 +211,13 @@ pub(super) enum StoredNews {
         ops_item: String,
         violated: bool,
         by: Option<String>,
+        at: i64,
+    },
+    Undoing {
+        incident: String,
+        execution: String,
+        changes: Option<String>,
+        exemption: Option<String>,
         at: i64,
     },
 }
@@ -210,12 +232,14 @@ impl From<&News> for StoredNews {
                 at: signal.at.milliseconds(),
                 recorded_at: signal.recorded_at.milliseconds(),
                 freshness: signal.freshness.into(),
+                changed_by: signal.changed_by.as_ref().map(ToString::to_string),
             },
             News::Outcome(report) => Self::Outcome {
                 incident: report.incident.to_string(),
                 attempt: stored_number(report.attempt),
                 runbook: report.runbook.to_string(),
                 execution: report.execution.to_string(),
+                request: report.request.as_ref().map(ToString::to_string),
                 parameters: stored_parameters(&report.parameters),
                 outcome: StoredOutcome::from(&report.outcome),
                 ended_at: report.ended_at.milliseconds(),
@@ -229,6 +253,13 @@ impl From<&News> for StoredNews {
                 by: word.by.as_ref().map(ToString::to_string),
                 at: word.at.milliseconds(),
             },
+            News::Undoing(undoing) => Self::Undoing {
+                incident: undoing.incident.to_string(),
+                execution: undoing.execution.to_string(),
+                changes: undoing.changes.clone(),
+                exemption: undoing.exemption.clone(),
+                at: undoing.at.milliseconds(),
+            },
         }
     }
 }
@@ -238,19 +269,23 @@ impl TryFrom<StoredNews> for News {
 
     fn try_from(stored: StoredNews) -> Result<Self, NotUnderstood> {
         Ok(match stored {
-            StoredNews::Signal { cause, resource, violated, at, recorded_at, freshness } => Self::Signal(Signal {
-                cause: cause.parse()?,
-                resource: resource.try_into()?,
-                state: cause_state(violated),
-                at: Timestamp::from_milliseconds(at),
-                recorded_at: Timestamp::from_milliseconds(recorded_at),
-                freshness: freshness.into(),
-            }),
+            StoredNews::Signal { cause, resource, violated, at, recorded_at, freshness, changed_by } => {
+                Self::Signal(Signal {
+                    cause: cause.parse()?,
+                    resource: resource.try_into()?,
+                    state: cause_state(violated),
+                    at: Timestamp::from_milliseconds(at),
+                    recorded_at: Timestamp::from_milliseconds(recorded_at),
+                    freshness: freshness.into(),
+                    changed_by: changed_by.map(PrincipalArn::new).transpose()?,
+                })
+            }
             StoredNews::Outcome {
                 incident,
                 attempt,
                 runbook,
                 execution,
+                request,
                 parameters,
                 outcome,
                 ended_at,
@@ -261,6 +296,7 @@ impl TryFrom<StoredNews> for News {
                 attempt: AttemptNumber::new(attempt),
                 runbook: RunbookName::new(runbook)?,
                 execution: ExecutionId::new(execution)?,
+                request: request.map(ExecutionId::new).transpose()?,
                 parameters: parameters_of(parameters)?,
                 outcome: outcome.into(),
                 ended_at: Timestamp::from_milliseconds(ended_at),
@@ -272,6 +308,13 @@ impl TryFrom<StoredNews> for News {
                 ops_item: OpsItemId::new(ops_item)?,
                 state: cause_state(violated),
                 by: by.map(PrincipalArn::new).transpose()?,
+                at: Timestamp::from_milliseconds(at),
+            }),
+            StoredNews::Undoing { incident, execution, changes, exemption, at } => Self::Undoing(Undoing {
+                incident: incident.parse()?,
+                execution: ExecutionId::new(execution)?,
+                changes,
+                exemption,
                 at: Timestamp::from_milliseconds(at),
             }),
         })
@@ -362,6 +405,8 @@ pub(super) enum StoredOutcome {
     AlreadyCompliant,
     Failed(String),
     TimedOut,
+    Cancelled,
+    NotApproved(String),
 }
 
 impl From<&Outcome> for StoredOutcome {
@@ -371,6 +416,8 @@ impl From<&Outcome> for StoredOutcome {
             Outcome::AlreadyCompliant => Self::AlreadyCompliant,
             Outcome::Failed(why) => Self::Failed(why.clone()),
             Outcome::TimedOut => Self::TimedOut,
+            Outcome::Cancelled => Self::Cancelled,
+            Outcome::NotApproved(why) => Self::NotApproved(why.clone()),
         }
     }
 }
@@ -382,6 +429,8 @@ impl From<StoredOutcome> for Outcome {
             StoredOutcome::AlreadyCompliant => Self::AlreadyCompliant,
             StoredOutcome::Failed(why) => Self::Failed(why),
             StoredOutcome::TimedOut => Self::TimedOut,
+            StoredOutcome::Cancelled => Self::Cancelled,
+            StoredOutcome::NotApproved(why) => Self::NotApproved(why),
         }
     }
 }
@@ -392,6 +441,8 @@ pub(super) struct StoredPlan {
     version: String,
     role: String,
     parameters: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alarm: Option<String>,
 }
 
 impl From<&Plan> for StoredPlan {
@@ -401,6 +452,7 @@ impl From<&Plan> for StoredPlan {
             version: plan.version.to_string(),
             role: plan.role.to_string(),
             parameters: stored_parameters(&plan.parameters),
+            alarm: plan.alarm.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -414,6 +466,7 @@ impl TryFrom<StoredPlan> for Plan {
             version: DocumentVersion::new(stored.version)?,
             role: RoleArn::new(stored.role)?,
             parameters: parameters_of(stored.parameters)?,
+            alarm: stored.alarm.map(AlarmName::new).transpose()?,
         })
     }
 }
@@ -459,6 +512,38 @@ impl TryFrom<StoredAttempt> for Attempt {
 }
 
 #[derive(Debug, Deserialize, Serialize)]
+pub(super) struct StoredApproval {
+    attempt: NonZeroU8,
+    asked_at: i64,
+    execution: Option<String>,
+    is_reminded: bool,
+}
+
+impl From<&Approval> for StoredApproval {
+    fn from(approval: &Approval) -> Self {
+        Self {
+            attempt: stored_number(approval.attempt),
+            asked_at: approval.asked_at.milliseconds(),
+            execution: approval.execution.as_ref().map(ToString::to_string),
+            is_reminded: approval.is_reminded,
+        }
+    }
+}
+
+impl TryFrom<StoredApproval> for Approval {
+    type Error = NotUnderstood;
+
+    fn try_from(stored: StoredApproval) -> Result<Self, NotUnderstood> {
+        Ok(Self {
+            attempt: AttemptNumber::new(stored.attempt),
+            asked_at: Timestamp::from_milliseconds(stored.asked_at),
+            execution: stored.execution.map(ExecutionId::new).transpose()?,
+            is_reminded: stored.is_reminded,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct StoredFinishedAttempt {
     attempt: StoredAttempt,
     outcome: StoredOutcome,
@@ -494,14 +579,28 @@ impl TryFrom<StoredFinishedAttempt> for FinishedAttempt {
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub(super) enum StoredState {
     Open,
-    Observed { plan: StoredPlan },
+    Observed {
+        plan: StoredPlan,
+    },
     Suppressed,
-    Deferred,
-    AwaitingApproval { attempt: StoredAttempt },
-    Remediating { attempt: StoredAttempt },
+    Deferred {
+        /// Where none is written down, it is due.
+        #[serde(default)]
+        until: i64,
+    },
+    AwaitingApproval {
+        attempt: StoredAttempt,
+    },
+    Remediating {
+        attempt: StoredAttempt,
+    },
     Escalated,
     Reopened,
-    Resolved { at: i64, proved_at: i64, how: StoredResolution },
+    Resolved {
+        at: i64,
+        proved_at: i64,
+        how: StoredResolution,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -519,7 +618,7 @@ impl From<&State> for StoredState {
             State::Open => Self::Open,
             State::Observed(plan) => Self::Observed { plan: plan.into() },
             State::Suppressed => Self::Suppressed,
-            State::Deferred => Self::Deferred,
+            State::Deferred { until } => Self::Deferred { until: until.milliseconds() },
             State::AwaitingApproval(attempt) => Self::AwaitingApproval { attempt: attempt.into() },
             State::Remediating(attempt) => Self::Remediating { attempt: attempt.into() },
             State::Escalated => Self::Escalated,
@@ -546,7 +645,7 @@ impl TryFrom<StoredState> for State {
             StoredState::Open => Self::Open,
             StoredState::Observed { plan } => Self::Observed(plan.try_into()?),
             StoredState::Suppressed => Self::Suppressed,
-            StoredState::Deferred => Self::Deferred,
+            StoredState::Deferred { until } => Self::Deferred { until: Timestamp::from_milliseconds(until) },
             StoredState::AwaitingApproval { attempt } => Self::AwaitingApproval(attempt.try_into()?),
             StoredState::Remediating { attempt } => Self::Remediating(attempt.try_into()?),
             StoredState::Escalated => Self::Escalated,
@@ -620,6 +719,10 @@ pub(super) struct StoredIncident {
     route: String,
     severity: String,
     opened_at: i64,
+    #[serde(default)]
+    earlier: Vec<i64>,
+    #[serde(default)]
+    changed_by: Option<String>,
     evidence: StoredFreshness,
     causes: BTreeMap<String, StoredCause>,
     state: StoredState,
@@ -627,6 +730,12 @@ pub(super) struct StoredIncident {
     occasions: u32,
     people_know: bool,
     outbox: Vec<String>,
+    #[serde(default)]
+    approval: Option<StoredApproval>,
+    #[serde(default)]
+    withdrawn: Vec<StoredApproval>,
+    #[serde(default)]
+    gathering: Option<String>,
     ops_item: Option<String>,
     ops_item_shows: Option<StoredShown>,
     notes: Vec<StoredNote>,
@@ -646,6 +755,8 @@ impl From<&Incident> for StoredIncident {
             route: incident.route.to_string(),
             severity: incident.severity.to_string(),
             opened_at: incident.opened_at.milliseconds(),
+            earlier: incident.earlier.iter().map(|at| at.milliseconds()).collect(),
+            changed_by: incident.changed_by.as_ref().map(ToString::to_string),
             evidence: incident.evidence.into(),
             causes: causes.collect(),
             state: StoredState::from(&incident.state),
@@ -653,6 +764,9 @@ impl From<&Incident> for StoredIncident {
             occasions: incident.occasions,
             people_know: incident.people_know,
             outbox: incident.outbox.iter().copied().map(effect_word).collect(),
+            approval: incident.approval.as_ref().map(StoredApproval::from),
+            withdrawn: incident.withdrawn.iter().map(StoredApproval::from).collect(),
+            gathering: incident.gathering.as_ref().map(ToString::to_string),
             ops_item: incident.ops_item.as_ref().map(ToString::to_string),
             ops_item_shows: incident
                 .ops_item_shows
@@ -682,6 +796,8 @@ impl TryFrom<StoredIncident> for Incident {
             route: RouteName::new(stored.route)?,
             severity: stored.severity.parse()?,
             opened_at: Timestamp::from_milliseconds(stored.opened_at),
+            earlier: stored.earlier.into_iter().map(Timestamp::from_milliseconds).collect(),
+            changed_by: stored.changed_by.map(PrincipalArn::new).transpose()?,
             evidence: stored.evidence.into(),
             causes: causes.collect::<Result<_, NotUnderstood>>()?,
             state: stored.state.try_into()?,
@@ -689,6 +805,9 @@ impl TryFrom<StoredIncident> for Incident {
             occasions: stored.occasions,
             people_know: stored.people_know,
             outbox: stored.outbox.iter().map(|word| effect(word)).collect::<Result<_, _>>()?,
+            approval: stored.approval.map(Approval::try_from).transpose()?,
+            withdrawn: stored.withdrawn.into_iter().map(Approval::try_from).collect::<Result<_, _>>()?,
+            gathering: stored.gathering.map(|text| text.parse()).transpose()?,
             ops_item: stored.ops_item.map(OpsItemId::new).transpose()?,
             ops_item_shows: stored
                 .ops_item_shows
@@ -702,6 +821,9 @@ fn effect_word(effect: Effect) -> String {
     match effect {
         Effect::OpsItem => "ops-item".to_owned(),
         Effect::Runbook => "runbook".to_owned(),
+        Effect::RequestApproval => "request-approval".to_owned(),
+        Effect::WithdrawApproval => "withdraw-approval".to_owned(),
+        Effect::Breaker => "breaker".to_owned(),
         Effect::Notification(Occasion { change, number }) => format!("notification/{change}/{number}"),
         Effect::Event(Occasion { change, number }) => format!("event/{change}/{number}"),
     }
@@ -716,6 +838,9 @@ fn effect(word: &str) -> Result<Effect, NotUnderstood> {
     let effect = match word.split('/').collect::<Vec<_>>()[..] {
         ["ops-item"] => Some(Effect::OpsItem),
         ["runbook"] => Some(Effect::Runbook),
+        ["request-approval"] => Some(Effect::RequestApproval),
+        ["withdraw-approval"] => Some(Effect::WithdrawApproval),
+        ["breaker"] => Some(Effect::Breaker),
         ["notification", change, number] => occasion(change, number).map(Effect::Notification),
         ["event", change, number] => occasion(change, number).map(Effect::Event),
         _ => None,
