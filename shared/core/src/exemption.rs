@@ -71,6 +71,7 @@ impl Exemption {
     }
 
     /// Reads tags. Nothing if they do not speak of an exemption.
+    #[must_use]
     pub fn from_tags(tags: &ExemptionTags) -> Option<Result<Self, NotAnExemption>> {
         if tags.exempt.as_ref().is_none_or(|exempt| exempt.trim() != "true") {
             return None;

@@ -218,8 +218,7 @@ impl Wait<'_> {
     ) {
         let until = person_decides(self.now);
         let (reason, until) = match calendar {
-            None => return,
-            Some(CalendarState::Open { until: None }) => return,
+            None | Some(CalendarState::Open { until: None }) => return,
             Some(CalendarState::Open { until: Some(closes) })
                 if self.now.plus(route.expected_duration) < closes =>
             {

@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod rails;
 mod reconcile;
 
 use account::{Account, Call, Fault, at, clear, deliver, deliver_as, deliver_until_answered, ended, violated};

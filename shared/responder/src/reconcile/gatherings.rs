@@ -8,7 +8,6 @@ use mend_core::report::{Gathering, Roll};
 
 use super::{Open, Run, Share};
 use crate::error::CallError;
-use crate::respond::BEGUN;
 use crate::world::World;
 
 /// A digest comes so often.
@@ -32,15 +31,10 @@ impl<W: World> Run<'_, '_, W> {
 
     async fn look_at_gathering(&self, mut gathering: Gathering, route: &Route) -> Result<(), CallError> {
         let world = self.responder.world;
+        // Whoever began it has that in its outbox, and reconcile carries it on like any other.
+        let Some(ops_item) = gathering.ops_item.clone() else { return Ok(()) };
         let roll = self.roll(&gathering.id).await?;
         let now = world.now();
-        let Some(ops_item) = gathering.ops_item.clone() else {
-            // Whoever began it has died, or is about to create it.
-            if now.since(gathering.opened_at) > BEGUN {
-                self.responder.begin_gathering(gathering, &roll, route).await?;
-            }
-            return Ok(());
-        };
         let before = gathering.clone();
         gathering.is_over = roll.open() == 0 && Day::of(now) > gathering.id.day;
         gathering.stands = roll.sentence();

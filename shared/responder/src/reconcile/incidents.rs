@@ -149,23 +149,19 @@ impl<W: World> Run<'_, '_, W> {
     ) -> Result<Option<(ExecutionId, Option<ExecutionId>)>, CallError> {
         let world = self.responder.world;
         if let Some(attempt) = incident.running() {
-            let id = match &attempt.execution {
-                Some(id) => Some(id.clone()),
-                None => {
-                    let (runbook, since) = (&attempt.plan.runbook, attempt.planned_at);
-                    world.find_execution(runbook, &incident.id, attempt.number, since).await?
-                }
-            };
+            if let Some(id) = &attempt.execution {
+                return Ok(Some((id.clone(), None)));
+            }
+            let (runbook, since) = (&attempt.plan.runbook, attempt.planned_at);
+            let id = world.find_execution(runbook, &incident.id, attempt.number, since).await?;
             return Ok(id.map(|id| (id, None)));
         }
         let Some(approval) = &incident.approval else { return Ok(None) };
-        let id = match &approval.execution {
-            Some(id) => Some(id.clone()),
-            None => {
-                let (attempt, since) = (approval.attempt, approval.asked_at);
-                world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?
-            }
-        };
+        if let Some(id) = &approval.execution {
+            return Ok(Some((id.clone(), Some(id.clone()))));
+        }
+        let (attempt, since) = (approval.attempt, approval.asked_at);
+        let id = world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?;
         Ok(id.map(|id| (id.clone(), Some(id))))
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{CallError, ResponseError, RetryableError, chain};
 use crate::world::{Launch, World};
 
 /// Whoever began a gathering has so much time to create its OpsItem, before others do.
-pub(crate) const BEGUN: Duration = Duration::from_mins(1);
+const BEGUN: Duration = Duration::from_mins(1);
 
 /// How far the outbox was carried out.
 pub(super) enum Carried {
@@ -195,7 +195,7 @@ impl<W: World> Responder<'_, W> {
     }
 
     /// Creates the OpsItem of a gathering, and tells people.
-    pub(crate) async fn begin_gathering(
+    async fn begin_gathering(
         &self,
         mut gathering: Gathering,
         roll: &Roll,

@@ -35,7 +35,6 @@ use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
 use crate::execution::Ended;
 use crate::world::{Claim, Lease, News, Row, World};
-pub(crate) use effects::BEGUN;
 use effects::{Carried, Permit, Tried};
 use held::{Held, Stored};
 pub(crate) use intake::route_of;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mend_core::account::{AccountId, Partition, PrincipalArn, Region};
 use mend_core::automation::{
-    DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RoleFamily, RunbookName,
+    APPROVE_AND_RUN, DocumentVersion, ExecutionId, OpsItemId, ParameterName, RoleArn, RoleFamily, RunbookName,
 };
 use mend_core::breaker::Tallies;
 use mend_core::budget::{Hour, SPACING, Spent, Tally};
@@ -35,8 +35,8 @@ use mend_core::switches::{KillSwitch, ModeSwitch};
 use mend_core::time::Timestamp;
 use mend_responder::world::{
     Automation, Booking, Calendars, Claim, Clock, Complaints, Configuration, Evaluation, EventBus, Hold, LastRun,
-    Launch, Lease, Ledger, Members, News, OpenKey, OpenRows, OpsCenter, OpsItemSeen, Row, Start, SwitchBoard, Tags,
-    ToldAt, Topic, Write, Written,
+    Launch, Lease, Ledger, Members, News, OpenKey, OpenRows, OpsCenter, OpsItemSeen, Row, Start, SwitchBoard,
+    Tags, ToldAt, Topic, Write, Written,
 };
 use mend_responder::{
     Answer, CallError, Execution, Invocation, Limits, Reconciled, Responder, ResponseError, Stack,
@@ -247,6 +247,32 @@ impl Account {
         self.calls.borrow()[start..].to_vec()
     }
 
+    /// How the attempt on a resource ended, a moment from now.
+    pub(crate) fn outcome_of(&self, id: &str, outcome: Outcome) -> News {
+        let rows = self.rows.borrow();
+        let incidents = rows.values().filter_map(|(row, _)| row.incident.as_ref());
+        let mut on_resource = incidents.filter(|incident| incident.resource.id.as_str() == id);
+        outcome_of(self, on_resource.next().expect("an incident"), outcome, self.now.get())
+    }
+
+    pub(crate) fn set(&self, parameter: &str, value: &str) {
+        self.parameters.borrow_mut().insert(format!("/mend/dev/{parameter}"), value.to_owned());
+    }
+
+    pub(crate) fn delete(&self, parameter: &str) {
+        self.parameters.borrow_mut().remove(&format!("/mend/dev/{parameter}"));
+    }
+
+    /// How many incidents stand so.
+    pub(crate) fn count(&self, is: impl Fn(&State) -> bool) -> usize {
+        let rows = self.rows.borrow();
+        rows.values().filter(|(row, _)| row.incident.as_ref().is_some_and(|incident| is(&incident.state))).count()
+    }
+
+    pub(crate) fn subjects(&self) -> Vec<String> {
+        self.notifications.borrow().iter().map(|notification| notification.subject.clone()).collect()
+    }
+
     pub(crate) fn the_row(&self) -> Row {
         let rows = self.rows.borrow();
         assert_eq!(rows.len(), 1, "one incident");
@@ -419,7 +445,8 @@ impl Ledger for Account {
             });
             let page: Vec<_> =
                 open.by_ref().take(2).map(|(fingerprint, (row, _))| (fingerprint.clone(), row.clone())).collect();
-            let next = open.next().and_then(|_| page.last()).map(|(fingerprint, _)| OpenKey(fingerprint.to_string()));
+            let next =
+                open.next().and_then(|_| page.last()).map(|(fingerprint, _)| OpenKey(fingerprint.to_string()));
             let open = |gathering: &&Gathering| !gathering.is_over && after.is_none();
             let gatherings = self.gatherings.borrow().values().filter(open).cloned().collect();
             Ok(OpenRows { rows: page, gatherings, not_understood: Vec::new(), next })
@@ -654,7 +681,8 @@ impl Automation for Account {
             let mut executions = self.executions.borrow_mut();
             let next = ExecutionId::new(format!("00000000-0000-4000-8000-{:012}", executions.len() + 1)).unwrap();
             let said = format!("{} {} {request:?}", request.texts["Incident"], request.attempt.number);
-            let (id, first) = executions.entry(request.client_token.clone()).or_insert_with(|| (next, said.clone()));
+            let (id, first) =
+                executions.entry(request.client_token.clone()).or_insert_with(|| (next, said.clone()));
             assert_eq!(first.split(' ').next(), said.split(' ').next(), "a repeated request asks for the same");
             Ok(Some(id.clone()))
         })
@@ -726,9 +754,11 @@ impl EventBus for Account {
 
 impl SwitchBoard for Account {
     async fn parameters(&self, names: &[&str]) -> Result<BTreeMap<String, String>, CallError> {
-        let named = |name: &String| names.contains(&name.as_str());
-        self.call(Call::Switches, || Ok(self.all_parameters().into_iter().filter(|(name, _)| named(name)).collect()))
-            .await
+        let is_asked_for = |name: &String| names.contains(&name.as_str());
+        self.call(Call::Switches, || {
+            Ok(self.all_parameters().into_iter().filter(|(name, _)| is_asked_for(name)).collect())
+        })
+        .await
     }
 
     fn known_parameters(&self, _: &[&str]) -> Option<BTreeMap<String, String>> {
@@ -852,7 +882,7 @@ fn route(name: &'static str, problem: &'static str, rule: &'static str) -> Route
         parameters: vec![(ParameterName::from_static("SecurityGroupId"), ParameterSource::ResourceId)],
         attempts: 2,
         ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Enforce, prod: Mode::Enforce },
-        budget: Budget { starts_per_hour: 6, running: 2 },
+        budget: Budget { starts_per_hour: 20, running: 5 },
         expected_duration: Duration::from_mins(10),
         is_emergency: false,
         is_exempt_by_tag: false,
@@ -880,7 +910,7 @@ pub(crate) fn stack(default_mode: Mode) -> Stack {
             RoleFamily::from_static("network"),
             RoleArn::from_static("arn:aws:iam::111122223333:role/mend-network"),
         )]),
-        running_in_all: 3,
+        running_in_all: 8,
         storm_threshold: 20,
         has_approvers: true,
         ledger_table: "mend-dev-ledger".to_owned(),
@@ -912,9 +942,39 @@ pub(crate) fn clear(rule: &str, seconds: i64) -> News {
     News::Signal(signal(rule, CauseState::Clear, seconds))
 }
 
+/// The same about another resource.
+pub(crate) fn about(id: &str, news: News) -> News {
+    let News::Signal(mut signal) = news else { panic!("signals are about resources") };
+    signal.resource.id = ResourceId::new(id).unwrap();
+    News::Signal(signal)
+}
+
+/// How the request for approval of the attempt that waits for it ended, or its child.
+pub(crate) fn answered_request(account: &Account, outcome: Outcome, seconds: i64) -> News {
+    let incident = account.the_incident();
+    let attempt = incident.latest_attempt().expect("an attempt that waits");
+    let (request, _) =
+        account.executions.borrow().get(&incident.request_token(attempt.number)).cloned().expect("a request");
+    News::Outcome(AttemptReport {
+        incident: incident.id.clone(),
+        attempt: attempt.number,
+        runbook: APPROVE_AND_RUN,
+        execution: request.clone(),
+        request: Some(request),
+        parameters: attempt.plan.parameters.clone(),
+        outcome,
+        ended_at: at(seconds),
+        changes: None,
+        before_state: None,
+    })
+}
+
 /// How the attempt under way ended.
 pub(crate) fn ended(account: &Account, outcome: Outcome, seconds: i64) -> News {
-    let incident = account.the_incident();
+    outcome_of(account, &account.the_incident(), outcome, seconds)
+}
+
+fn outcome_of(account: &Account, incident: &Incident, outcome: Outcome, seconds: i64) -> News {
     let attempt = incident.running().expect("an attempt under way");
     let (execution, _) =
         account.executions.borrow().get(&incident.client_token(attempt.number)).cloned().expect("an execution");

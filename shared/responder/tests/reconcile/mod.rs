@@ -67,10 +67,10 @@ fn a_run_that_finds_nothing_to_do_writes_nothing() {
         [
             Call::BeginRun,
             Call::OpenRows,
+            Call::AllSwitches,
             Call::Switches,
             Call::Version,
             Call::ChangedSince,
-            Call::OpenRows,
             Call::Rules,
             Call::Complaints,
             Call::EndRun
@@ -371,7 +371,7 @@ fn a_status_that_was_set_and_not_written_down_is_not_believed() {
     *account.kill.borrow_mut() = None;
     account.pass(300);
     // It has set the OpsItem in progress, and dies before it writes that down.
-    account.fail(11, Fault::CrashBefore);
+    account.fail(12, Fault::CrashBefore);
     assert!(reconcile(&account, Mode::Enforce).is_none());
     assert_eq!(ops_item_status(&account), OpsItemStatus::InProgress);
     account.pass(60);
@@ -570,20 +570,20 @@ fn whatever_is_slow_in_every_run_keeps_nothing_else_from_being_looked_at() {
 }
 
 #[test]
-fn a_run_counts_what_is_open_only_if_it_went_through_all_of_it() {
+fn a_run_counts_what_is_open_and_says_whether_it_went_through_all_of_it() {
     let account = Account::new();
     for number in 1..=3 {
         account.config_says("ssh", &format!("sg-{number}"), CauseState::Violated, 10);
     }
     run(&account, Mode::Observe);
     account.pass(300);
-    // At the second page.
-    account.interrupt(4, |account| account.pass(30));
+    // At the second incident.
+    account.interrupt(6, |account| account.pass(30));
     let stopped = any_run(&account, Mode::Observe);
-    assert_eq!((stopped.complete, stopped.open), (false, None));
+    assert_eq!((stopped.complete, stopped.open), (false, Some(3)));
     account.pass(300);
     let rest = any_run(&account, Mode::Observe);
-    assert_eq!((rest.complete, rest.open), (false, None), "it began in the middle");
+    assert_eq!((rest.complete, rest.open), (false, Some(3)), "it began in the middle");
     account.pass(300);
     assert_eq!(run(&account, Mode::Observe).open, Some(3));
     account.refused.set(Some(Call::OpenRows));
