@@ -1,5 +1,7 @@
 //! Guard rails in the event path, and what `reconcile` makes of what they have left.
 
+mod orders;
+
 use mend_core::automation::ExecutionId;
 use mend_core::calendar::CalendarState;
 use mend_core::decision::{Reason, Verdict};
