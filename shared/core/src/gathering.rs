@@ -10,6 +10,10 @@ use crate::policy::RouteName;
 use crate::resource::Resource;
 use crate::time::Timestamp;
 
+/// So many incidents of all routes get an OpsItem of their own on a day, at most: OpsCenter takes 10,000 a month.
+/// Source: AWS General Reference, "Systems Manager endpoints and quotas".
+pub const OWN_OPS_ITEMS_A_DAY: u32 = 300;
+
 /// What brings incidents together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GatheringKind {

@@ -178,7 +178,8 @@ pub struct Booking {
     pub ends: bool,
     /// An attempt has ended, and whether it failed: what the circuit breaker counts.
     pub ended: Option<bool>,
-    /// The incident gets an OpsItem of its own, if fewer than so many others of the route got one in this hour.
+    /// The incident gets an OpsItem of its own, if fewer than so many others of the route got one in this hour, and
+    /// fewer than [`OWN_OPS_ITEMS_A_DAY`](mend_core::gathering::OWN_OPS_ITEMS_A_DAY) of all routes on this day.
     pub own_ops_item: Option<u32>,
 }
 
