@@ -96,6 +96,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 struct Seen {
     asked_at: Timestamp,
+    /// None: there was no such parameter.
     value: Option<String>,
 }
 
@@ -105,8 +106,8 @@ impl Known {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut there = BTreeMap::new();
         for name in names {
-            let value = inner.value(name, now)?;
-            there.extend(value.map(|value| ((*name).to_owned(), value.clone())));
+            let Seen { value, .. } = inner.seen(name, now)?;
+            there.extend(value.map(|value| ((*name).to_owned(), value)));
         }
         Some(there)
     }
@@ -137,13 +138,12 @@ impl Known {
 }
 
 impl Inner {
-    /// The parameter's value, or that there is no such parameter; none if neither is known.
-    fn value(&self, name: &str, now: Timestamp) -> Option<Option<&String>> {
-        if let Some(seen) = self.named.get(name) {
-            return is_fresh(seen.asked_at, now).then_some(seen.value.as_ref());
-        }
-        let (path, asked_at) = self.below.as_ref()?;
-        (name.starts_with(path) && is_fresh(*asked_at, now)).then_some(None)
+    fn seen(&self, name: &str, now: Timestamp) -> Option<Seen> {
+        let below = || {
+            let (path, asked_at) = self.below.as_ref()?;
+            name.starts_with(path).then_some(Seen { asked_at: *asked_at, value: None })
+        };
+        self.named.get(name).cloned().or_else(below).filter(|seen| is_fresh(seen.asked_at, now))
     }
 }
 

@@ -11,7 +11,7 @@ pub fn source(routes: &[Route]) -> String {
 
 const IMPORTS: &str = "use std::time::Duration;
 
-use mend_core::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
+use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
 use mend_core::mode::Mode;
 use mend_core::policy::{Budget, Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
 use mend_core::resource::ResourceType;
@@ -19,7 +19,8 @@ use mend_core::resource::ResourceType;
 
 fn one(route: &Route) -> String {
     let undo = optional("RunbookName", route.undo.as_ref().map(RunbookName::as_str));
-    let alarm = optional("AlarmName", route.alarm.as_ref().map(AlarmName::as_str));
+    // Not imported: perhaps no route has any.
+    let alarm = optional("mend_core::automation::AlarmName", route.alarm.as_ref().map(AlarmName::as_str));
     let parameters = route
         .parameters
         .iter()
@@ -43,7 +44,7 @@ fn one(route: &Route) -> String {
     attempts: {},
     ceiling: Ceiling {{ dev: Mode::{dev:?}, staging: Mode::{staging:?}, prod: Mode::{prod:?} }},
     budget: Budget {{ starts_per_hour: {starts_per_hour}, running: {running} }},
-    expected_duration: Duration::from_secs({}),
+    expected_duration: Duration::new({}, 0),
     is_emergency: {},
     is_exempt_by_tag: {},
     alarm: {alarm},

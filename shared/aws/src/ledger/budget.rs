@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use mend_core::budget::{Hour, SPACING, Spent};
+use mend_core::gathering::{Day, OWN_OPS_ITEMS_A_DAY};
 use mend_core::identity::Fingerprint;
 use mend_core::time::Timestamp;
 use mend_responder::world::{Booking, Start, Written};
@@ -45,7 +46,7 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
     fingerprint: String,
-    running: Option<(u16, fn(u16) -> Spent)>,
+    running: Option<(u16, Spent)>,
     paces: bool,
     starts: Option<u16>,
     ops_items: Option<u32>,
@@ -65,12 +66,17 @@ struct Counted {
 pub(super) fn refused_outright(booking: &Booking) -> Option<Written> {
     if let Some(Start { limits, runs, .. }) = booking.start {
         let limits = [
-            (true, limits.starts_per_hour, Spent::StartsThisHour as fn(u16) -> Spent),
-            (runs, limits.running, Spent::Running),
-            (runs, limits.running_in_all, Spent::RunningInAll),
+            Spent::StartsThisHour(limits.starts_per_hour),
+            Spent::Running(limits.running),
+            Spent::RunningInAll(limits.running_in_all),
         ];
-        if let Some((_, limit, spent)) = limits.into_iter().find(|(counts, limit, _)| *counts && *limit == 0) {
-            return Some(Written::Spent(spent(limit)));
+        let allows_none = |spent: &Spent| match spent {
+            Spent::StartsThisHour(limit) => *limit == 0,
+            Spent::Running(limit) | Spent::RunningInAll(limit) => runs && *limit == 0,
+            Spent::Pace(_) => false,
+        };
+        if let Some(spent) = limits.into_iter().find(allows_none) {
+            return Some(Written::Spent(spent));
         }
     }
     (booking.own_ops_item == Some(0)).then_some(Written::TooManyOpsItems)
@@ -83,14 +89,15 @@ pub(super) fn entries(booking: &Booking, fingerprint: &Fingerprint, turn: Turn, 
     let mut of_route = Entry::new(running_key(&route));
     let mut of_all = Entry::new(running_key(ALL));
     if let Some(limits) = runs {
-        of_route.takes_place(fingerprint, limits.running, Spent::Running);
-        of_all.takes_place(fingerprint, limits.running_in_all, Spent::RunningInAll);
+        of_route.takes_place(fingerprint, limits.running, Spent::Running(limits.running));
+        of_all.takes_place(fingerprint, limits.running_in_all, Spent::RunningInAll(limits.running_in_all));
     } else if booking.ends {
         of_route.leaves_place(fingerprint);
         of_all.leaves_place(fingerprint);
     }
     let mut tally_of_route = Entry::new(tally_key(&route, Hour::of(now)));
     let mut tally_of_all = Entry::new(tally_key(ALL, Hour::of(now)));
+    let mut tally_of_day = Entry::new(key(&format!("tally#{ALL}"), &Day::of(now).to_string()));
     if let Some(start) = booking.start {
         of_all.takes_turn(turn, now);
         tally_of_route.counts_start(start.limits.starts_per_hour);
@@ -101,11 +108,15 @@ pub(super) fn entries(booking: &Booking, fingerprint: &Fingerprint, turn: Turn, 
     }
     if let Some(limit) = booking.own_ops_item {
         tally_of_route.counts_ops_item(limit);
+        tally_of_day.counts_ops_item(OWN_OPS_ITEMS_A_DAY);
     }
-    for tally in [&mut tally_of_route, &mut tally_of_all] {
+    for tally in [&mut tally_of_route, &mut tally_of_all, &mut tally_of_day] {
         tally.expires(now);
     }
-    [of_route, of_all, tally_of_route, tally_of_all].into_iter().filter(Entry::does_something).collect()
+    [of_route, of_all, tally_of_route, tally_of_all, tally_of_day]
+        .into_iter()
+        .filter(Entry::does_something)
+        .collect()
 }
 
 impl Turn {
@@ -140,7 +151,7 @@ impl Entry {
     }
 
     /// Whoever is in the set already may come in again.
-    fn takes_place(&mut self, fingerprint: &Fingerprint, limit: u16, spent: fn(u16) -> Spent) {
+    fn takes_place(&mut self, fingerprint: &Fingerprint, limit: u16, spent: Spent) {
         self.adds.push("attempts :attempts");
         self.conditions.push(
             "(attribute_not_exists(attempts) OR size(attempts) < :running OR contains(attempts, :fingerprint))",
@@ -222,9 +233,9 @@ impl Limits {
     pub(super) fn refusal(&self, old: Item) -> Option<Written> {
         let old: Counted = serde_dynamo::from_item(old).ok()?;
         let is_in = old.attempts.contains(&self.fingerprint);
-        let running = self.running.filter(|(limit, _)| !is_in && old.attempts.len() >= usize::from(*limit));
-        if let Some((limit, spent)) = running {
-            return Some(Written::Spent(spent(limit)));
+        let is_full = |limit: &u16| !is_in && old.attempts.len() >= usize::from(*limit);
+        if let Some((_, spent)) = self.running.filter(|(limit, _)| is_full(limit)) {
+            return Some(Written::Spent(spent));
         }
         if let Some(limit) = self.starts.filter(|limit| old.starts >= u32::from(*limit)) {
             return Some(Written::Spent(Spent::StartsThisHour(limit)));

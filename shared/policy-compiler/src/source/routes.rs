@@ -1,7 +1,7 @@
 {
 use std::time::Duration;
 
-use mend_core::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
+use mend_core::automation::{ParameterName, RoleFamily, RunbookName};
 use mend_core::mode::Mode;
 use mend_core::policy::{Budget, Category, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title};
 use mend_core::resource::ResourceType;
@@ -22,10 +22,10 @@ Route {
     attempts: 5,
     ceiling: Ceiling { dev: Mode::Enforce, staging: Mode::Approve, prod: Mode::Off },
     budget: Budget { starts_per_hour: 20, running: 21 },
-    expected_duration: Duration::from_secs(1320),
+    expected_duration: Duration::new(1320, 0),
     is_emergency: true,
     is_exempt_by_tag: false,
-    alarm: Some(AlarmName::from_static("Twenty \"three\"")),
+    alarm: Some(mend_core::automation::AlarmName::from_static("Twenty \"three\"")),
 }, Route {
     name: RouteName::from_static("fifteen"),
     problem: Problem::from_static("sixteen"),
@@ -41,7 +41,7 @@ Route {
     attempts: 1,
     ceiling: Ceiling { dev: Mode::Observe, staging: Mode::Observe, prod: Mode::Observe },
     budget: Budget { starts_per_hour: 24, running: 25 },
-    expected_duration: Duration::from_secs(60),
+    expected_duration: Duration::new(60, 0),
     is_emergency: false,
     is_exempt_by_tag: true,
     alarm: None,
