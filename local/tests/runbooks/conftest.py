@@ -14,6 +14,7 @@ import yaml
 from localcloud import journal
 from localcloud.clients import client
 from localcloud.server import LocalCloud
+from localcloud.settings import ACCOUNT_ID
 from moto.core.exceptions import AccessDeniedError
 from moto.s3.exceptions import S3AccessDeniedError
 from moto.s3.models import S3Backend
@@ -22,15 +23,27 @@ RUNBOOKS = Path(__file__).parents[3] / "runbooks"
 INCIDENT = "0123456789abcdef0123456789abcdef-1"
 LEDGER = "mend-test-ledger"
 ROLE = "mend-test-automation"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/{ROLE}"
+EXEMPTION = "/mend/dev/exemptions/some-route/some.resource-1"
 LONGEST_EXECUTION_SECONDS = 60
+ENDED = {"Success", "Failed", "TimedOut", "Cancelled"}
 
 
 @pytest.fixture(scope="session")
 def load_runbook() -> Callable[[str], dict[str, Any]]:
-    """Return a function that reads a runbook by its document name."""
+    """Return a function that reads a runbook by its name, with the defaults that a stack fills in."""
 
     def load(name: str) -> dict[str, Any]:
-        return yaml.safe_load((RUNBOOKS / f"{name}.yaml").read_text())
+        runbook = yaml.safe_load((RUNBOOKS / f"{name}.yaml").read_text())
+        for parameter in runbook["parameters"].values():
+            match parameter.get("default"):
+                case {"Ref": "LedgerTable"}:
+                    parameter["default"] = LEDGER
+                case {"Ref": "Mode"}:
+                    parameter["default"] = "observe"
+                case {"Fn::GetAtt": [_, "Arn"]}:
+                    parameter["default"] = ROLE_ARN
+        return runbook
 
     return load
 
@@ -86,7 +99,7 @@ class Execution:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[LocalCloud]:
+def cloud(load_runbook) -> Iterator[LocalCloud]:
     """An account with every runbook, the ledger and the role that the runbooks run under."""
     trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
     with LocalCloud() as cloud:
@@ -105,28 +118,49 @@ def cloud() -> Iterator[LocalCloud]:
         )
         for path in sorted(RUNBOOKS.glob("*.yaml")):
             client("ssm").create_document(
-                Name=path.stem, DocumentType="Automation", DocumentFormat="YAML", Content=path.read_text()
+                Name=path.stem,
+                DocumentType="Automation",
+                DocumentFormat="JSON",
+                Content=json.dumps(load_runbook(path.stem)),
             )
         yield cloud
 
 
 @pytest.fixture
-def run(cloud) -> Callable[..., Execution]:
-    """Return a function that executes a runbook and returns the finished execution."""
+def start(cloud, load_runbook) -> Callable[..., str]:
+    """Return a function that starts a runbook with what all of them need, and returns the execution's id."""
 
-    def run(document: str, **parameters: str) -> Execution:
-        ssm = client("ssm")
-        role_arn = client("iam").get_role(RoleName=ROLE)["Role"]["Arn"]
-        given = {"AutomationAssumeRole": role_arn, "Incident": INCIDENT, "Attempt": "1", **parameters}
-        execution_id = ssm.start_automation_execution(
-            DocumentName=document, Parameters={name: [value] for name, value in given.items()}
-        )["AutomationExecutionId"]
+    def start(document: str, **parameters: str | list[str]) -> str:
+        common = {"AutomationAssumeRole": ROLE_ARN, "Incident": INCIDENT, "Attempt": "1"}
+        declared = load_runbook(document)["parameters"]
+        needed = {
+            name: value
+            for name, value in common.items()
+            if name in declared and "default" not in declared[name]
+        }
+        started = client("ssm").start_automation_execution(
+            DocumentName=document,
+            Parameters={
+                name: value if isinstance(value, list) else [value]
+                for name, value in {**needed, **parameters}.items()
+            },
+        )
+        return started["AutomationExecutionId"]
+
+    return start
+
+
+@pytest.fixture
+def end_of(cloud) -> Callable[[str], Execution]:
+    """Return a function that waits for an execution and returns it."""
+
+    def end_of(execution_id: str) -> Execution:
         deadline = time.monotonic() + LONGEST_EXECUTION_SECONDS
         while time.monotonic() < deadline:
-            execution = ssm.get_automation_execution(AutomationExecutionId=execution_id)[
+            execution = client("ssm").get_automation_execution(AutomationExecutionId=execution_id)[
                 "AutomationExecution"
             ]
-            if execution["AutomationExecutionStatus"] not in ("Pending", "InProgress"):
+            if execution["AutomationExecutionStatus"] in ENDED:
                 return Execution(
                     id=execution_id,
                     status=execution["AutomationExecutionStatus"],
@@ -135,25 +169,43 @@ def run(cloud) -> Callable[..., Execution]:
                     all_steps=execution["StepExecutions"],
                 )
             time.sleep(0.02)
-        pytest.fail(f"{document} still runs: {execution['CurrentStepName']}")
+        pytest.fail(f"{execution['DocumentName']} still runs: {execution['CurrentStepName']}")
 
-    return run
+    return end_of
 
 
 @pytest.fixture
-def undo(run) -> Callable[[str, Execution], Execution]:
-    """Return a function that keeps an execution's before-state as Mend does, and runs what restores it."""
+def run(start, end_of) -> Callable[..., Execution]:
+    """Return a function that executes a runbook and returns the finished execution."""
+    return lambda document, **parameters: end_of(start(document, **parameters))
 
-    def undo(restore: str, execution: Execution) -> Execution:
-        client("dynamodb").put_item(
-            TableName=LEDGER,
-            Item={
-                "pk": {"S": f"execution#{execution.id}"},
-                "sk": {"S": "before-state"},
-                "before_state": {"S": execution.before_state},
-            },
-        )
-        return run(restore, ExecutionId=execution.id, LedgerTableName=LEDGER)
+
+@pytest.fixture
+def keep(cloud) -> Callable[..., None]:
+    """Return a function that keeps an execution's before-state as Mend does."""
+
+    def keep(execution: Execution, exemption: str | None = EXEMPTION) -> None:
+        row = {
+            "pk": {"S": f"execution#{execution.id}"},
+            "sk": {"S": "before-state"},
+            "incident": {"S": INCIDENT},
+            "attempt": {"N": "1"},
+            "before_state": {"S": execution.before_state},
+        }
+        if exemption is not None:
+            row["exemption"] = {"S": exemption}
+        client("dynamodb").put_item(TableName=LEDGER, Item=row)
+
+    return keep
+
+
+@pytest.fixture
+def undo(keep, run) -> Callable[..., Execution]:
+    """Return a function that keeps an execution's before-state and runs what restores it, by its id alone."""
+
+    def undo(restore: str, execution: Execution, **parameters: str) -> Execution:
+        keep(execution)
+        return run(restore, ExecutionId=execution.id, **parameters)
 
     return undo
 

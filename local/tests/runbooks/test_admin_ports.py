@@ -133,6 +133,7 @@ def test_only_the_declared_actions_are_called_and_all_by_the_role(run, undo, mak
         ("ec2", "AuthorizeSecurityGroupIngress"),
         ("ec2", "RevokeSecurityGroupIngress"),
         ("dynamodb", "GetItem"),
+        ("ssm", "PutParameter"),
     }
 
 

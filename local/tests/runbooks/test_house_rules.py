@@ -49,5 +49,5 @@ def test_it_does_without_anchors_and_merge_keys(path):
         assert getattr(event, "value", None) != "<<", event.start_mark
 
 
-def test_the_local_cloud_accepts_it(path):
-    documents.read(yaml.safe_load(path.read_text()))
+def test_the_local_cloud_accepts_it(path, load_runbook):
+    documents.read(load_runbook(path.stem))

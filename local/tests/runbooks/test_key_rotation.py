@@ -72,6 +72,7 @@ def test_only_the_declared_actions_are_called_and_all_by_the_role(run, undo, mak
         ("ssm", "StartAutomationExecution"),
         ("ssm", "GetAutomationExecution"),
         ("dynamodb", "GetItem"),
+        ("ssm", "PutParameter"),
     }
 
 

@@ -90,7 +90,8 @@ def select(script):
 @pytest.fixture
 def restore(script):
     def restore(before_state, rules, groups=({"GroupId": GROUP},)):
-        before = script("Mend-RestoreAdminPorts", "ParseBeforeState")({"BeforeState": before_state})
+        row = {"incident": {"S": "i"}, "attempt": {"N": "1"}, "before_state": {"S": before_state}}
+        before = script("Mend-RestoreAdminPorts", "ParseBeforeState")({"Row": row})
         handler = script("Mend-RestoreAdminPorts", "SelectRules")
         return handler({**before, "SecurityGroups": list(groups), "Rules": rules})
 

@@ -51,6 +51,7 @@ def test_only_the_declared_actions_are_called_and_all_by_the_role(run, undo, cal
         ("ec2", "EnableEbsEncryptionByDefault"),
         ("ec2", "DisableEbsEncryptionByDefault"),
         ("dynamodb", "GetItem"),
+        ("ssm", "PutParameter"),
     }
 
 

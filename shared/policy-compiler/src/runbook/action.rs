@@ -1,8 +1,10 @@
 //! What the actions of steps do: which APIs they call, what they change, and where they go on.
 
+use mend_core::automation::APPROVE_AND_RUN;
 use serde_saphyr::Spanned;
 
 use super::document::{Step, Type};
+use super::kind::Kind;
 use super::script::Script;
 use super::value::{Placed, as_text, line};
 
@@ -15,16 +17,18 @@ pub(super) enum Action {
     Branch,
     Script,
     Automation,
+    Approve,
     Sleep,
 }
 
-const ACTIONS: [(&str, Action); 7] = [
+const ACTIONS: [(&str, Action); 8] = [
     ("aws:executeAwsApi", Action::Api),
     ("aws:assertAwsResourceProperty", Action::Assert),
     ("aws:waitForAwsResourceProperty", Action::Wait),
     ("aws:branch", Action::Branch),
     ("aws:executeScript", Action::Script),
     ("aws:executeAutomation", Action::Automation),
+    ("aws:approve", Action::Approve),
     ("aws:sleep", Action::Sleep),
 ];
 
@@ -43,21 +47,49 @@ impl Action {
         ACTIONS.map(|(name, _)| name).join(", ")
     }
 
+    pub(super) fn name(self) -> &'static str {
+        ACTIONS.iter().find(|(_, action)| *action == self).map_or("", |(name, _)| name)
+    }
+
+    /// The longest that it may take, in seconds: Automation's limit for a script, a day for people, an hour for
+    /// what they have approved.
+    pub(super) const fn longest_seconds(self, kind: Kind) -> u32 {
+        match (self, kind) {
+            (Self::Approve, _) => 86_400,
+            (Self::Automation, Kind::Asks) => 3_600,
+            (
+                Self::Api
+                | Self::Assert
+                | Self::Wait
+                | Self::Branch
+                | Self::Script
+                | Self::Automation
+                | Self::Sleep,
+                _,
+            ) => 600,
+        }
+    }
+
     /// Inputs that it cannot do without and that no value from outside may choose.
-    pub(super) const fn fixed_inputs(self) -> &'static [&'static str] {
+    pub(super) const fn fixed_inputs(self, kind: Kind) -> &'static [&'static str] {
         match self {
             Self::Api => &["Service", "Api"],
             Self::Assert | Self::Wait => &["Service", "Api", "PropertySelector"],
             Self::Script => &["Runtime", "Handler", "Script"],
+            // The one that asks says itself what it runs, see `asking`.
+            Self::Automation if matches!(kind, Kind::Asks) => &[],
             Self::Automation => &["DocumentName"],
-            Self::Branch | Self::Sleep => &[],
+            Self::Branch | Self::Approve | Self::Sleep => &[],
         }
     }
 
     /// Outputs that it has without declaring them.
     pub(super) const fn own_outputs(self) -> &'static [(&'static str, Type)] {
         match self {
-            Self::Automation => &[("Output", Type::StringList), ("Status", Type::String)],
+            Self::Automation => {
+                &[("ExecutionId", Type::String), ("Output", Type::StringList), ("Status", Type::String)]
+            }
+            Self::Approve => &[("ApprovalStatus", Type::String), ("ApproverDecisions", Type::MapList)],
             Self::Api | Self::Assert | Self::Wait | Self::Branch | Self::Script | Self::Sleep => &[],
         }
     }
@@ -72,6 +104,8 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) service: String,
+    /// By its name in the API or boto3's.
+    pub(super) operation: String,
     pub(super) changes: bool,
 }
 
@@ -84,10 +118,10 @@ pub(super) fn calls(step: &Step) -> Vec<Call> {
         }
         Some(Action::Automation) => {
             let child = step.input().text("DocumentName").and_then(|name| changed_by_child(name.value));
-            child.map(|service| Call { service: service.to_owned(), changes: true }).into_iter().collect()
+            child.map(|service| call(service, "StartAutomationExecution")).into_iter().collect()
         }
         Some(Action::Script) => Script::of(step).map(|script| script.calls()).unwrap_or_default(),
-        Some(Action::Branch | Action::Sleep) | None => Vec::new(),
+        Some(Action::Branch | Action::Approve | Action::Sleep) | None => Vec::new(),
     }
 }
 
@@ -97,7 +131,11 @@ pub(super) fn call(service: &str, operation: &str) -> Call {
         let rest = operation.strip_prefix(verb).or_else(|| operation.strip_prefix(&verb.to_ascii_lowercase()));
         rest.is_some_and(|rest| !rest.starts_with(|letter: char| letter.is_ascii_lowercase()))
     };
-    Call { service: service.to_owned(), changes: !READING.iter().copied().any(reads) }
+    Call {
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        changes: !READING.iter().copied().any(reads),
+    }
 }
 
 fn changed_by_child(document: &str) -> Option<&'static str> {
@@ -105,7 +143,7 @@ fn changed_by_child(document: &str) -> Option<&'static str> {
 }
 
 /// What is wrong with a step's inputs, by line.
-pub(super) fn problems(step: &Step) -> Vec<(u64, String)> {
+pub(super) fn problems(step: &Step, kind: Kind) -> Vec<(u64, String)> {
     let Some(action) = Action::of(step) else {
         let names = Action::names();
         let problem =
@@ -113,7 +151,7 @@ pub(super) fn problems(step: &Step) -> Vec<(u64, String)> {
         return vec![(line(&step.action), problem)];
     };
     let mut problems = Vec::new();
-    for input in action.fixed_inputs() {
+    for input in action.fixed_inputs(kind) {
         match step.input().text(input) {
             None => problems.push((line(&step.inputs), format!("{} needs {input}, a text", step.action.value))),
             Some(text) if *input != "Script" && text.value.contains("{{") => {
@@ -134,7 +172,10 @@ pub(super) fn problems(step: &Step) -> Vec<(u64, String)> {
         Action::Assert | Action::Wait if calls(step).iter().any(|call| call.changes) => {
             problems.push((line(&step.inputs), format!("{} must call what only reads", step.action.value)));
         }
-        Action::Automation => {
+        Action::Approve if kind != Kind::Asks => {
+            problems.push((line(&step.action), format!("only {APPROVE_AND_RUN} asks people")));
+        }
+        Action::Automation if kind != Kind::Asks => {
             if let Some(name) =
                 step.input().text("DocumentName").filter(|name| changed_by_child(name.value).is_none())
             {
@@ -153,7 +194,7 @@ pub(super) fn problems(step: &Step) -> Vec<(u64, String)> {
                 problems.push((line(&step.inputs), problem.to_owned()));
             }
         }
-        Action::Api | Action::Assert | Action::Wait | Action::Sleep => {}
+        Action::Api | Action::Assert | Action::Wait | Action::Automation | Action::Approve | Action::Sleep => {}
     }
     problems
 }

@@ -4,10 +4,12 @@
 //! broken runbook stops the build, with file and line. Each rule has its module; [`document`] is the form.
 
 mod action;
+mod asking;
 mod changes;
 mod conclusion;
 mod document;
 mod flow;
+mod kind;
 mod literals;
 mod parameters;
 mod reference;
@@ -26,12 +28,13 @@ use crate::PolicyError;
 use crate::yaml::{Mistake, parse};
 use document::Document;
 use flow::Flow;
+use kind::Kind;
 
+pub(crate) use kind::{restore_of, restores};
 pub(crate) use parameters::accepts;
-pub(crate) use undo::{restore_of, restores};
 
-/// Parameters that every Mend runbook takes and every start gives.
-pub(crate) const COMMON: [&str; 3] = ["AutomationAssumeRole", "Incident", "Attempt"];
+/// Parameters that every runbook takes which answers an incident, and every start gives.
+const COMMON: [&str; 3] = ["AutomationAssumeRole", "Incident", "Attempt"];
 
 /// A runbook that can be read, whatever else may be wrong with it.
 #[derive(Debug)]
@@ -123,21 +126,31 @@ fn read(path: &Path) -> Result<(String, Document), Mistake> {
 
 fn check(name: &str, runbook: &Runbook, text: &str, runbooks: &Runbooks, report: &mut Report<'_>) {
     let document = &runbook.document;
+    let kind = Kind::of(name);
     steps::check_head(name, document, report);
-    parameters::check(document, report);
+    parameters::check(document, kind, report);
     literals::check(text, report);
     undo::check_twin(name, document, runbooks, report);
     let before = report.count();
-    conclusion::check(document, report);
-    steps::check(document, report);
+    conclusion::check(document, kind, report);
+    steps::check(document, kind, report);
     if report.count() > before {
         return;
     }
     // What follows speaks of ways through the steps, and there are none before the steps hang together.
     if let Some(flow) = Flow::of(document, report) {
         reference::check(document, &flow, report);
-        changes::check(document, &flow, report);
-        undo::check_recorded(document, &flow, report);
+        match kind {
+            Kind::Repairs => {
+                changes::check(document, &flow, report);
+                undo::check_recorded(document, &flow, report);
+            }
+            Kind::Restores => {
+                changes::check(document, &flow, report);
+                undo::check_exemption(document, &flow, report);
+            }
+            Kind::Asks => asking::check(document, &flow, report),
+        }
     }
 }
 

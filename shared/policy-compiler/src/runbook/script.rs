@@ -13,8 +13,16 @@ use super::value::line;
 /// Python 3.10 and what is older is at its end.
 const RUNTIMES: [&str; 2] = ["python3.11", "python3.12"];
 /// Whole lines, so that nothing comes in beside them or under another name.
-const IMPORTS: [&str; 4] =
-    ["import boto3", "import json", "import re", "from botocore.exceptions import ClientError"];
+const IMPORTS: [&str; 8] = [
+    "import boto3",
+    "import hashlib",
+    "import json",
+    "import re",
+    "from botocore.exceptions import ClientError",
+    "from botocore.exceptions import BotoCoreError, ClientError",
+    "from datetime import UTC, datetime",
+    "from datetime import UTC, datetime, timedelta",
+];
 const LONGEST: usize = 120;
 /// Attributes of a client that are no operations.
 const NO_OPERATIONS: [&str; 2] = ["exceptions", "meta"];

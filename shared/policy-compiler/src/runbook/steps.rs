@@ -5,10 +5,10 @@ use regex_lite::Regex;
 use super::Report;
 use super::action::{Action, problems};
 use super::document::{Document, Step, Type};
+use super::kind::Kind;
 use super::value::line;
 
 const ROLE: &str = "{{ AutomationAssumeRole }}";
-const LONGEST_SECONDS: u32 = 600;
 const SHORTEST_DESCRIPTION: usize = 50;
 
 pub(super) fn check_head(name: &str, document: &Document, report: &mut Report<'_>) {
@@ -32,25 +32,27 @@ pub(super) fn check_head(name: &str, document: &Document, report: &mut Report<'_
     }
 }
 
-pub(super) fn check(document: &Document, report: &mut Report<'_>) {
+pub(super) fn check(document: &Document, kind: Kind, report: &mut Report<'_>) {
     for step in &document.main_steps.value {
         if !matches("^[a-zA-Z0-9_]+$", step.name()) {
             report.wrong(line(&step.name), "a step's name must be letters, digits and _");
         }
-        for (line, problem) in problems(step) {
+        for (line, problem) in problems(step, kind) {
             report.wrong(line, problem);
         }
-        check_time(step, report);
+        check_time(step, kind, report);
         check_failure(step, report);
         check_outputs(step, report);
     }
 }
 
-fn check_time(step: &Step, report: &mut Report<'_>) {
-    let bounded = step.timeout_seconds.as_ref().filter(|seconds| (1..=LONGEST_SECONDS).contains(&seconds.value));
-    if bounded.is_none() && Action::of(step) != Some(Action::Branch) {
+fn check_time(step: &Step, kind: Kind, report: &mut Report<'_>) {
+    let Some(action) = Action::of(step).filter(|action| *action != Action::Branch) else { return };
+    let longest = action.longest_seconds(kind);
+    let bounded = step.timeout_seconds.as_ref().filter(|seconds| (1..=longest).contains(&seconds.value));
+    if bounded.is_none() {
         let place = step.timeout_seconds.as_ref().map_or_else(|| line(&step.name), line);
-        report.wrong(place, format!("{} needs timeoutSeconds, from 1 to {LONGEST_SECONDS}", step.name()));
+        report.wrong(place, format!("{} needs timeoutSeconds, from 1 to {longest}", step.name()));
     }
 }
 

@@ -1,34 +1,19 @@
 //! What can be undone has a runbook that restores it: `Mend-RestoreAdminPorts` for `Mend-CloseAdminPorts`.
 
+use super::action::{Action, calls};
 use super::changes::changing;
-use super::conclusion::early_before_states;
+use super::conclusion::{early_before_states, last_step};
 use super::document::Document;
 use super::flow::Flow;
-use super::parameters::expected_pattern;
+use super::kind::{Kind, noun, restore_of, restores};
 use super::value::line;
 use super::{Report, Runbooks};
 
-const RESTORE: &str = "Mend-Restore";
+/// The step that keeps the resource from being mended straight back.
+pub(super) const EXEMPT: &str = "ExemptResource";
 
-/// The parameters by which a restore finds what was there.
-const TAKEN_BY_RESTORE: [&str; 2] = ["ExecutionId", "LedgerTableName"];
-
-/// Whether this is the name of a runbook that restores.
-pub(crate) fn restores(name: &str) -> bool {
-    name.starts_with(RESTORE)
-}
-
-/// The runbook that restores what another one has changed.
-pub(crate) fn restore_of(name: &str) -> String {
-    format!("{RESTORE}{}", noun(name))
-}
-
-/// `AdminPorts` of `Mend-CloseAdminPorts`.
-fn noun(name: &str) -> &str {
-    let verb_and_noun = name.strip_prefix("Mend-").unwrap_or(name);
-    let start = verb_and_noun.char_indices().skip(1).find(|(_, letter)| letter.is_ascii_uppercase());
-    start.and_then(|(at, _)| verb_and_noun.get(at..)).unwrap_or_default()
-}
+/// A restore is one command: all else that it takes is known to the stack.
+const GIVEN_TO_RESTORE: &str = "ExecutionId";
 
 /// The steps that record what was there.
 pub(super) fn recorded(document: &Document) -> impl Iterator<Item = &str> {
@@ -38,7 +23,8 @@ pub(super) fn recorded(document: &Document) -> impl Iterator<Item = &str> {
 pub(super) fn check_twin(name: &str, document: &Document, runbooks: &Runbooks, report: &mut Report<'_>) {
     let described = |twin: &str| document.description.value.contains(twin);
     if restores(name) {
-        let twin = runbooks.by_name.keys().find(|other| !restores(other) && restore_of(other) == name);
+        let mut others = runbooks.by_name.keys().filter(|other| Kind::of(other) == Kind::Repairs);
+        let twin = others.find(|other| restore_of(other) == name);
         match twin {
             None => report.wrong(None, format!("runbooks/ holds no other runbook about {}", noun(name))),
             Some(twin) if !described(twin) => {
@@ -49,11 +35,11 @@ pub(super) fn check_twin(name: &str, document: &Document, runbooks: &Runbooks, r
             }
             Some(_) => {}
         }
-        for taken in TAKEN_BY_RESTORE {
-            if !document.parameters.iter().any(|(parameter, _)| parameter.value == taken) {
+        for (parameter, declared) in &document.parameters {
+            if (parameter.value == GIVEN_TO_RESTORE) == declared.default.is_some() {
                 let problem =
-                    format!("a runbook that restores takes the parameter {taken}: {}", expected_pattern(taken));
-                report.wrong(line(&document.assume_role), problem);
+                    format!("a restore is started with {GIVEN_TO_RESTORE} alone: all else has a default");
+                report.wrong(line(parameter), problem);
             }
         }
     } else if recorded(document).next().is_some() {
@@ -84,4 +70,30 @@ pub(super) fn check_recorded(document: &Document, flow: &Flow<'_>, report: &mut 
             report.wrong(line(&step.name), problem);
         }
     }
+}
+
+/// What is undone is exempted first, or Mend would mend it back at the next finding.
+pub(super) fn check_exemption(document: &Document, flow: &Flow<'_>, report: &mut Report<'_>) {
+    let Some(exempt) = document.main_steps.value.iter().find(|step| step.name() == EXEMPT) else {
+        return report.wrong(line(&document.main_steps), format!("a runbook that restores has a step {EXEMPT}"));
+    };
+    let changes = calls(exempt).into_iter().filter(|call| call.changes);
+    let sets_a_parameter = changes.map(|call| (call.service, call.operation)).eq([exemption()]);
+    if Action::of(exempt) != Some(Action::Script) || !sets_a_parameter {
+        let problem =
+            format!("{EXEMPT} must be a script that calls put_parameter of ssm, and changes nothing else");
+        report.wrong(line(&exempt.name), problem);
+    }
+    let before = flow.succeeded_before();
+    let ends = document.main_steps.value.iter().filter(|step| step.name() == last_step());
+    for step in changing(document).chain(ends) {
+        if !before.get(step.name()).is_some_and(|before| before.contains(EXEMPT)) {
+            let problem = format!("a way leads to {} on which {EXEMPT} has not succeeded", step.name());
+            report.wrong(line(&step.name), problem);
+        }
+    }
+}
+
+fn exemption() -> (String, String) {
+    ("ssm".to_owned(), "put_parameter".to_owned())
 }

@@ -4,15 +4,22 @@ use std::path::Path;
 
 use super::Runbooks;
 use super::action::call;
+use super::kind::{Kind, restore_of};
 use super::parameters::{accepts, expected_pattern};
-use super::undo::restore_of;
 
 /// A runbook that repairs, with a little of everything.
 pub(crate) const CLOSE: &str = include_str!("Mend-CloseAdminPorts.yaml");
 /// The runbook that undoes it.
 pub(crate) const RESTORE: &str = include_str!("Mend-RestoreAdminPorts.yaml");
 
-const GOOD: [(&str, &str); 2] = [("Mend-CloseAdminPorts.yaml", CLOSE), ("Mend-RestoreAdminPorts.yaml", RESTORE)];
+/// The runbook that asks before another runs.
+const ASK: &str = include_str!("Mend-ApproveAndRun.yaml");
+
+const GOOD: [(&str, &str); 3] = [
+    ("Mend-CloseAdminPorts.yaml", CLOSE),
+    ("Mend-RestoreAdminPorts.yaml", RESTORE),
+    ("Mend-ApproveAndRun.yaml", ASK),
+];
 
 /// What is wrong with the runbooks of a folder.
 fn told(files: &[(&str, &str)]) -> Vec<String> {
@@ -88,7 +95,7 @@ fn the_form_is_that_of_schema_0_3() {
                 "action: aws:sleep",
                 "action: aws:pause",
                 &[
-                    "82: the action must be one of aws:executeAwsApi, aws:assertAwsResourceProperty, aws:waitForAwsResourceProperty, aws:branch, aws:executeScript, aws:executeAutomation, aws:sleep; what another does has to be added to the checker",
+                    "82: the action must be one of aws:executeAwsApi, aws:assertAwsResourceProperty, aws:waitForAwsResourceProperty, aws:branch, aws:executeScript, aws:executeAutomation, aws:approve, aws:sleep; what another does has to be added to the checker",
                 ],
             ),
             ("      Service: ec2\n", "", &["32: aws:executeAwsApi needs Service, a text"]),
@@ -203,7 +210,7 @@ fn every_runbook_takes_the_common_parameters_with_their_patterns() {
             (
                 "  Attempt:\n    type: String\n    description: Which attempt.\n    allowedPattern: \"^[1-9][0-9]?$\"\n",
                 "",
-                &["3: every Mend runbook takes the parameter Attempt: ^[1-9][0-9]?$"],
+                &["3: a runbook of this kind takes the parameter Attempt: ^[1-9][0-9]?$"],
             ),
             ("^[1-9][0-9]?$", "^[0-9]+$", &["16: the allowedPattern of Attempt must be ^[1-9][0-9]?$"]),
             (
@@ -231,8 +238,17 @@ fn the_common_parameters_take_the_agreed_values() {
         ),
         ("ExecutionId", &["01234567-89ab-cdef-0123-456789abcdef"], &["incident#x", "01234567-89ab-cdef"]),
         ("LedgerTableName", &["mend-dev-ledger"], &["a b", "ab", "a/b"]),
+        ("ExemptDays", &["1", "7", "30", "89", "90"], &["0", "91", "100", "07", "-1", "1.5", "7 days"]),
+        ("What", &["\"SSH\" & <RDP> [prod] of 5 % …", "x"], &["", "{", "}", "a\nb", "ö", "\u{7f}"]),
+        ("RunbookName", &["Mend-CloseAdminPorts"], &["AWS-RunShellScript", "Mend-", "Mend-A:1"]),
+        ("RunbookVersion", &["1", "12"], &["0", "$LATEST", "$DEFAULT", "1.0"]),
+        (
+            "RunbookParameters",
+            &["{}", r#"{"SecurityGroupId":"sg-1"}"#, r#"{"A":"a b","B":"arn:aws:iam::1:role/x@y+z=,.-_"}"#],
+            &["", "[]", "{{ x }}", r#"{"A":"{{ x }}"}"#, r#"{"A":1}"#, r#"{"A":""}"#, r#"{"A":"\u0041"}"#],
+        ),
     ] {
-        let pattern = expected_pattern(name);
+        let pattern = expected_pattern(name, Kind::Asks);
         assert!(good.iter().all(|value| accepts(pattern, value)), "{name}");
         assert!(!bad.iter().any(|value| accepts(pattern, value)), "{name}");
     }
@@ -390,7 +406,7 @@ fn a_reference_names_what_has_a_value_on_every_way() {
         &[(
             "            raise RuntimeError",
             "            RuntimeError",
-            &["59: {{ Read.BeforeState }}: Read has not succeeded on every way to here"],
+            &["75: {{ Read.BeforeState }}: Read has not succeeded on every way to here"],
         )],
     );
 }
@@ -546,19 +562,19 @@ fn scripts_and_child_executions_count_as_what_they_call() {
                 "ec2.describe_security_groups()",
                 "ec2.delete_security_group()",
                 &[
-                    "63: Look changes ec2, and no step has looked there before",
-                    "81: Change changes ec2, and no step has looked there before",
+                    "79: Look changes ec2, and no step has looked there before",
+                    "97: Change changes ec2, and no step has looked there before",
                 ],
             ),
             (
                 "boto3.client(\"ec2\")",
                 "boto3.client(\"s3\")",
-                &["81: Change changes ec2, and no step has looked there before"],
+                &["97: Change changes ec2, and no step has looked there before"],
             ),
             (
                 "Api: DescribeSecurityGroups",
                 "Api: CreateSecurityGroup",
-                &["92: aws:waitForAwsResourceProperty must call what only reads"],
+                &["108: aws:waitForAwsResourceProperty must call what only reads"],
             ),
         ],
     );
@@ -588,7 +604,7 @@ fn scripts_are_short_live_and_can_be_seen_through() {
                 "        import json\n",
                 "        import os\n",
                 &[
-                    "52: a script says only import boto3, import json, import re, from botocore.exceptions import ClientError",
+                    "52: a script says only import boto3, import hashlib, import json, import re, from botocore.exceptions import ClientError, from botocore.exceptions import BotoCoreError, ClientError, from datetime import UTC, datetime, from datetime import UTC, datetime, timedelta",
                 ],
             ),
             (
@@ -605,10 +621,10 @@ fn scripts_are_short_live_and_can_be_seen_through() {
             (
                 "        ec2 = boto3.client(\"ec2\")",
                 "        ec2 = boto3.resource(\"ec2\")",
-                &[&format!("72: {form}")],
+                &[&format!("88: {form}")],
             ),
-            ("ec2.describe_security_groups()", "look_at(ec2)", &[&format!("77: {form}")]),
-            ("ec2.describe_security_groups()", "getattr(ec2, events[\"Call\"])()", &[&format!("77: {form}")]),
+            ("ec2.describe_security_groups()", "look_at(ec2)", &[&format!("93: {form}")]),
+            ("ec2.describe_security_groups()", "getattr(ec2, events[\"Call\"])()", &[&format!("93: {form}")]),
         ],
     );
 }
@@ -651,7 +667,7 @@ fn what_records_a_before_state_has_a_runbook_that_restores_it() {
     let alone = "it records a before-state, and runbooks/ holds no Mend-RestoreAdminPorts.yaml that restores it";
     assert_eq!(told(&GOOD[..1]), [format!("Mend-CloseAdminPorts.yaml:144: {alone}")]);
     let alone = "runbooks/ holds no other runbook about AdminPorts";
-    assert_eq!(told(&GOOD[1..]), [format!("Mend-RestoreAdminPorts.yaml: {alone}")]);
+    assert_eq!(told(&GOOD[1..2]), [format!("Mend-RestoreAdminPorts.yaml: {alone}")]);
     each_is_told(
         CLOSE,
         &[(
@@ -672,9 +688,68 @@ fn what_records_a_before_state_has_a_runbook_that_restores_it() {
                 "ExecutionId:\n",
                 "Execution:\n",
                 &[
-                    "3: a runbook that restores takes the parameter ExecutionId: ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
-                    "37: {{ ExecutionId }}: there is no such parameter or value",
+                    "3: a runbook of this kind takes the parameter ExecutionId: ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+                    "11: a restore is started with ExecutionId alone: all else has a default",
+                    "38: {{ ExecutionId }}: there is no such parameter or value",
                 ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_restore_is_one_command() {
+    let alone = "a restore is started with ExecutionId alone: all else has a default";
+    each_is_told(
+        RESTORE,
+        &[
+            ("    default:\n      Ref: LedgerTable\n", "", &[&format!("15: {alone}")]),
+            (
+                "    description: What to undo.\n",
+                "    description: What.\n    default: x\n",
+                &[&format!("11: {alone}")],
+            ),
+            (
+                "^([1-9]|[1-8][0-9]|90)$",
+                "^[0-9]+$",
+                &["24: the allowedPattern of ExemptDays must be ^([1-9]|[1-8][0-9]|90)$"],
+            ),
+            (
+                "  - Conclude.Exemption\n",
+                "",
+                &[
+                    "153: outputs must begin with Conclude.Outcome, Conclude.Changes, Conclude.BeforeState, Conclude.Incident, Conclude.Attempt, Conclude.Exemption",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_is_undone_is_exempted_first() {
+    let must = "55: ExemptResource must be a script that calls put_parameter of ssm, and changes nothing else";
+    let skipped =
+        |line: u32, step: &str| format!("{line}: a way leads to {step} on which ExemptResource has not succeeded");
+    each_is_told(
+        RESTORE,
+        &[
+            (
+                "- name: ExemptResource",
+                "- name: Exempt",
+                &["43: Read goes on to ExemptResource, and there is no such step"],
+            ),
+            ("ssm.put_parameter()", "ssm.get_parameter()", &[must]),
+            ("ssm.put_parameter()", "ssm.delete_parameter()", &[must]),
+            ("ssm.put_parameter()", "ssm.put_parameter(), ssm.delete_parameter()", &[must]),
+            (
+                "nextStep: ExemptResource",
+                "nextStep: Look",
+                &["55: no way leads to ExemptResource", "70: no way leads to Choose"],
+            ),
+            (
+                "  - name: ExemptResource\n",
+                "  - name: ExemptResource\n    isCritical: false\n    onFailure: step:Choose\n",
+                &[&skipped(99, "Change"), &skipped(125, "Conclude")],
             ),
         ],
     );
@@ -703,6 +778,108 @@ fn everything_that_is_wrong_in_every_file_is_told_at_once() {
             "Mend-CloseAdminPorts.yaml:1: schemaVersion must be \"0.3\"",
             "Mend-CloseAdminPorts.yaml:46: Runtime must be one of python3.11, python3.12",
         ]
+    );
+}
+
+#[test]
+fn only_one_runbook_asks() {
+    let asking = "    action: aws:approve\n    timeoutSeconds: 60\n    inputs:\n      Approvers: [lee]\n";
+    each_is_told(
+        CLOSE,
+        &[(
+            "    action: aws:sleep\n    timeoutSeconds: 60\n    inputs:\n      Duration: \"{{ Wait }}\"\n",
+            asking,
+            &["82: only Mend-ApproveAndRun asks people"],
+        )],
+    );
+}
+
+#[test]
+fn it_asks_and_looks_again_before_it_runs_anything() {
+    let unsuccessful = |line: u32, later: &str, earlier: &str| {
+        format!("{line}: a way leads to {later} on which {earlier} has not succeeded")
+    };
+    each_is_told(
+        ASK,
+        &[
+            (
+                "- name: RequestApproval",
+                "- name: Ask",
+                &[
+                    "66: it needs a step RequestApproval",
+                    "67: only RequestApproval may be aws:approve",
+                    &unsuccessful(77, "AskAgain", "RequestApproval"),
+                ],
+            ),
+            (
+                "action: aws:approve\n    timeoutSeconds: 86400",
+                "action: aws:sleep\n    timeoutSeconds: 60",
+                &["67: RequestApproval must be aws:approve"],
+            ),
+            (
+                "    timeoutSeconds: 86400\n",
+                "    timeoutSeconds: 86400\n    isCritical: true\n    onFailure: step:AskAgain\n",
+                &[
+                    "70: when RequestApproval fails, it must end there",
+                    &unsuccessful(79, "AskAgain", "RequestApproval"),
+                ],
+            ),
+            (
+                "  - name: AskAgain\n",
+                "  - name: AskAgain\n    isCritical: false\n    onFailure: step:Conclude\n",
+                &[
+                    "115: {{ Run.Status }}: Run has not succeeded on every way to here",
+                    "79: when AskAgain fails, it must end there",
+                    &unsuccessful(107, "Conclude", "Run"),
+                ],
+            ),
+            ("            ssm.get_calendar_state()\n", "", &["77: AskAgain must call get_calendar_state"]),
+            ("            ssm.get_parameters()\n", "", &["77: AskAgain must call get_parameters"]),
+            (
+                "            ssm.get_parameters()\n",
+                "            ssm.get_parameters()\n            ssm.delete_parameter()\n",
+                &["77: AskAgain changes something, and here only what is run may"],
+            ),
+            (
+                "  - name: AskAgain\n",
+                "  - name: Early\n    action: aws:executeAutomation\n    timeoutSeconds: 60\n    inputs:\n      DocumentName: AWS-StopEC2Instance\n\n  - name: AskAgain\n",
+                &["78: only Run may be aws:executeAutomation"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_runs_is_what_was_approved() {
+    each_is_told(
+        ASK,
+        &[
+            (
+                "DocumentName: \"{{ RunbookName }}\"",
+                "DocumentName: Mend-CloseAdminPorts",
+                &["101: DocumentName of Run must be \"{{ RunbookName }}\""],
+            ),
+            (
+                "      DocumentVersion: \"{{ RunbookVersion }}\"\n",
+                "",
+                &["101: DocumentVersion of Run must be \"{{ RunbookVersion }}\""],
+            ),
+            (
+                "\"{{ AskAgain.Parameters }}\"",
+                "{}",
+                &["101: RuntimeParameters of Run must be \"{{ AskAgain.Parameters }}\""],
+            ),
+            (
+                "Approvers: \"{{ Approvers }}\"",
+                "Approvers: [lee]",
+                &["70: Approvers of RequestApproval must be \"{{ Approvers }}\""],
+            ),
+            ("{{ PlanHash }}, ", "", &["70: Message does not tell the approvers PlanHash"]),
+            ("      MinRequiredApprovals: 1\n", "", &["70: it must say MinRequiredApprovals, a number"]),
+            ("  - Run.ExecutionId\n", "", &["128: besides the conclusion, Run.ExecutionId is put out"]),
+            ("86400", "86401", &["68: RequestApproval needs timeoutSeconds, from 1 to 86400"]),
+            ("3600", "3601", &["99: Run needs timeoutSeconds, from 1 to 3600"]),
+        ],
     );
 }
 
