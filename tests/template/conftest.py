@@ -57,7 +57,7 @@ class Deployment:
             case {"Fn::GetAtt": [name, attribute]}:
                 return f"{name}.{attribute}"
             case {"Fn::Sub": str(text)}:
-                return re.sub(r"\$\{([^}]+)}", lambda found: str(self._names.get(found[1], found[1])), text)
+                return re.sub(r"\$\{([^}]+)}", self._substitute, text)
             case {"Fn::If": [condition, then, otherwise]}:
                 return self._resolve(then if self._holds(condition) else otherwise)
             case {"Fn::Equals": [left, right]}:
@@ -74,6 +74,10 @@ class Deployment:
             case list():
                 return [value for value in map(self._resolve, node) if value is not NO_VALUE]
         return node
+
+    def _substitute(self, found: re.Match[str]) -> str:
+        name = found[1]
+        return f"${{{name[1:]}}}" if name.startswith("!") else str(self._names.get(name, name))
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +112,10 @@ def deploy(expanded) -> Callable[..., Deployment]:
 
 @pytest.fixture(scope="session")
 def deployment(deploy) -> Deployment:
-    """A deployment with the defaults and an e-mail address, which creates every resource of the template."""
-    return deploy(NotificationEmail="ops@example.com")
+    """A deployment with the defaults and what it takes to create every resource of the template."""
+    return deploy(
+        NotificationEmail="ops@example.com", ApprovalEmail="lee@example.com", ChangeCalendars="Freeze"
+    )
 
 
 Statement = dict[str, Any]

@@ -41,6 +41,8 @@ def test_the_environment_is_complete(deployment):
         ), name
         if name == "ReconcileFunction":
             assert variables.pop("MEND_NEW_INCIDENTS_PER_RUN") == "20"
+        if name == "CircuitBreakerFunction":
+            assert variables.pop("MEND_BREAKER_ALARMS") == ""
         assert variables == {
             "MEND_ENVIRONMENT": "dev",
             "MEND_MODE": "observe",
@@ -51,6 +53,12 @@ def test_the_environment_is_complete(deployment):
             "MEND_EVENT_BUS": "EventBus.Name",
             "MEND_AUTOMATION_ROLES": "network=NetworkAutomationRole.Arn,storage=StorageAutomationRole.Arn,"
             "encryption=EncryptionAutomationRole.Arn",
+            "MEND_CHANGE_CALENDARS": "Freeze",
+            "MEND_APPROVERS": "",
+            "MEND_APPROVAL_TOPIC_ARN": "ApprovalTopic",
+            "MEND_APPROVAL_ROLE_ARN": "ApprovalAutomationRole.Arn",
+            "MEND_RUNNING_ATTEMPTS": "25",
+            "MEND_STORM_THRESHOLD": "20",
             "MEND_TIMEOUT_SECONDS": str(properties["Timeout"]),
             "SSL_CERT_FILE": "/etc/pki/tls/certs/ca-bundle.crt",
         }, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def test_the_defaults_change_nothing_and_take_nothing_from_the_account(source):
     defaults = {name: parameter["Default"] for name, parameter in source["Parameters"].items()}
     assert defaults["Mode"] == "observe"
     assert defaults["ReservedConcurrency"] == 0
+    assert defaults["Approvers"] == defaults["BreakerAlarms"] == ""
 
 
 def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
@@ -36,12 +38,14 @@ def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
         "NotificationTopicArn",
         "LedgerTableName",
         "AlarmTopicArn",
+        "ApprovalTopicArn",
         "EventBusName",
         "DeadLetterQueueUrl",
         "KillSwitchParameterName",
         "NetworkAutomationRoleArn",
         "StorageAutomationRoleArn",
         "EncryptionAutomationRoleArn",
+        "ApprovalAutomationRoleArn",
         "ConfigComplianceFunctionName",
         "ConfigComplianceFunctionArn",
         "AutomationOutcomeFunctionName",
@@ -50,6 +54,8 @@ def test_the_outputs_that_others_rely_on_exist_and_are_described(source):
         "OpsItemUpdateFunctionArn",
         "ReconcileFunctionName",
         "ReconcileFunctionArn",
+        "CircuitBreakerFunctionName",
+        "CircuitBreakerFunctionArn",
     } <= source["Outputs"].keys()
     assert all(output["Description"] for output in source["Outputs"].values())
 
@@ -61,6 +67,29 @@ def test_no_output_depends_on_what_may_not_be_created(source):
             continue
         referred = value.get("Ref") or value["Fn::GetAtt"][0]
         assert source["Resources"][referred].get("Condition") == output.get("Condition"), name
+
+
+LISTS = {
+    "ChangeCalendars": [
+        ("Freeze", "Freeze,Release_2.0", "arn:aws:ssm:eu-central-1:210987654321:document/Freeze"),
+        ("a b,c", "Freeze, Other", "Freeze,", ",".join(["Freeze"] * 11)),
+    ],
+    "Approvers": [
+        ("lee", "lee,arn:aws:iam::123456789012:role/ops/Approvers", "lee@example.com"),
+        ("lee, kim", "lee;kim", ",".join(["lee"] * 11)),
+    ],
+    "BreakerAlarms": [("disk full", "disk full,shop-errors > 5 (1m)"), ("a,,b", "a,", "café")],
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_are_what_the_functions_can_read(source, name):
+    good, bad = LISTS[name]
+    pattern = re.compile(source["Parameters"][name]["AllowedPattern"])
+    for text in ("", *good):
+        assert pattern.fullmatch(text), text
+    for text in bad:
+        assert not pattern.fullmatch(text), text
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -15,8 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 Statement = dict[str, Any]
 
 SCHEDULE_ROLE = "ReconcileScheduleRole"
+APPROVAL_ROLE = "ApprovalAutomationRole"
+BREAKER_ROLE = "CircuitBreakerRole"
+APPROVE_AND_RUN = "Mend-ApproveAndRun"
+"""The runbook that asks before it runs one that a route names."""
+PARAMETERS = "arn:aws:ssm:eu-central-1:123456789012:parameter/mend/dev/"
 
-ACTIONS_OF_A_RESPONDER = {
+ACTIONS_OF_A_FUNCTION = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "xray:PutTraceSegments",
@@ -24,28 +29,38 @@ ACTIONS_OF_A_RESPONDER = {
     "sqs:SendMessage",
     "kms:Decrypt",
     "kms:GenerateDataKey",
+    "ssm:PutParameter",
+    "sns:Publish",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
+}
+ACTIONS_OF_A_RESPONDER = ACTIONS_OF_A_FUNCTION | {
+    "dynamodb:BatchGetItem",
+    "dynamodb:Query",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
     "ssm:GetParameters",
     "ssm:DescribeDocument",
     "ssm:StartAutomationExecution",
+    "ssm:StopAutomationExecution",
+    "ssm:GetCalendarState",
+    "tag:GetResources",
     "ssm:CreateOpsItem",
     "ssm:UpdateOpsItem",
     "ssm:DescribeOpsItems",
     "ssm:AddTagsToResource",
     "iam:PassRole",
-    "sns:Publish",
     "events:PutEvents",
 }
 ACTIONS = {
+    "CircuitBreakerFunction": ACTIONS_OF_A_FUNCTION,
     "ConfigComplianceFunction": ACTIONS_OF_A_RESPONDER,
     "AutomationOutcomeFunction": ACTIONS_OF_A_RESPONDER | {"ssm:GetAutomationExecution"},
     "OpsItemUpdateFunction": ACTIONS_OF_A_RESPONDER | {"ssm:GetOpsItem"},
     "ReconcileFunction": (ACTIONS_OF_A_RESPONDER - {"sqs:SendMessage"})
     | {
         "dynamodb:Scan",
+        "ssm:GetParametersByPath",
         "config:DescribeComplianceByConfigRule",
         "config:GetComplianceDetailsByConfigRule",
         "config:GetComplianceDetailsByResource",
@@ -65,6 +80,12 @@ def function_roles(deployment) -> dict[str, str]:
     """The logical ids of the functions' roles, by those of the functions."""
     functions = deployment.of_type("AWS::Lambda::Function")
     return {name: function["Properties"]["Role"].removesuffix(".Arn") for name, function in functions.items()}
+
+
+@pytest.fixture(scope="session")
+def responder_roles(function_roles) -> list[str]:
+    """The logical ids of the roles of the functions that carry incidents."""
+    return [role for role in function_roles.values() if role != BREAKER_ROLE]
 
 
 def allowing(statements: list[Statement], action: str) -> list[Statement]:
@@ -131,54 +152,92 @@ def routed_runbooks() -> list[str]:
     return sorted({route["runbook"] for route in routes})
 
 
-def test_functions_start_exactly_the_runbooks_that_routes_name(function_roles, statements, routed_runbooks):
-    """A function writes before-states, so it would have hands if it could start what restores them."""
+def starting(runbooks: list[str]) -> list[str]:
+    """The resources of a start of these runbooks, each in any version."""
     prefix = "arn:aws:ssm:eu-central-1:123456789012:"
+    return sorted(
+        [
+            *(f"{prefix}automation-definition/{name}:*" for name in runbooks),
+            *(f"{prefix}document/{name}" for name in runbooks),
+            f"{prefix}automation-execution/*",
+        ]
+    )
+
+
+def test_functions_start_exactly_the_runbooks_that_routes_name(responder_roles, statements, routed_runbooks):
+    """A function writes before-states, so it would have hands if it could start what restores them."""
     assert routed_runbooks
-    for role in function_roles.values():
+    for role in responder_roles:
         (statement,) = allowing(statements(role), "ssm:StartAutomationExecution")
-        assert sorted(statement["Resource"]) == sorted(
-            [
-                *(f"{prefix}automation-definition/{name}:*" for name in routed_runbooks),
-                *(f"{prefix}document/{name}" for name in routed_runbooks),
-                f"{prefix}automation-execution/*",
-            ]
+        assert sorted(statement["Resource"]) == starting([*routed_runbooks, APPROVE_AND_RUN])
+
+
+def test_functions_look_at_the_runbooks_that_they_start_only(responder_roles, statements, routed_runbooks):
+    for role in responder_roles:
+        (statement,) = allowing(statements(role), "ssm:DescribeDocument")
+        assert sorted(as_list(statement["Resource"])) == sorted(
+            f"arn:aws:ssm:eu-central-1:123456789012:document/{name}"
+            for name in [*routed_runbooks, APPROVE_AND_RUN]
         )
 
 
-def test_functions_look_at_the_runbooks_that_they_start_only(function_roles, statements, routed_runbooks):
-    for role in function_roles.values():
-        (statement,) = allowing(statements(role), "ssm:DescribeDocument")
-        assert sorted(as_list(statement["Resource"])) == [
-            f"arn:aws:ssm:eu-central-1:123456789012:document/{name}" for name in routed_runbooks
-        ]
+def test_functions_stop_executions_and_nothing_else(responder_roles, statements):
+    for role in responder_roles:
+        (statement,) = allowing(statements(role), "ssm:StopAutomationExecution")
+        assert statement["Resource"] == "arn:aws:ssm:eu-central-1:123456789012:automation-execution/*", role
 
 
-def test_functions_read_the_switches_of_their_environment_only(function_roles, statements):
-    for role in function_roles.values():
+def test_functions_read_the_switches_of_their_environment_only(responder_roles, statements):
+    for role in responder_roles:
         (statement,) = allowing(statements(role), "ssm:GetParameters")
-        assert statement["Resource"] == [
-            "arn:aws:ssm:eu-central-1:123456789012:parameter/mend/dev/kill-switch",
-            "arn:aws:ssm:eu-central-1:123456789012:parameter/mend/dev/mode/*",
-        ]
+        assert statement["Resource"] == f"{PARAMETERS}*"
+    (statement,) = allowing(statements("ReconcileRole"), "ssm:GetParametersByPath")
+    assert statement["Resource"] == f"{PARAMETERS}*"
+
+
+def test_functions_open_circuit_breakers_and_set_nothing_else(function_roles, statements):
+    """That none can delete a parameter is in ACTIONS: a breaker is closed by a person."""
+    for role in function_roles.values():
+        (statement,) = allowing(statements(role), "ssm:PutParameter")
+        assert statement["Resource"] == f"{PARAMETERS}breaker/*"
+
+
+def test_nobody_but_functions_and_families_sets_a_parameter(
+    deployment, function_roles, automation_roles, statements
+):
+    setters = {
+        role
+        for role in deployment.of_type("AWS::IAM::Role")
+        if allowing(statements(role), "ssm:PutParameter")
+    }
+    assert setters == set(function_roles.values()) | set(automation_roles.values())
+    for role in automation_roles.values():
+        (statement,) = allowing(statements(role), "ssm:PutParameter")
+        assert statement["Resource"] == f"{PARAMETERS}exemptions/*"
+
+
+def test_nobody_here_can_approve(deployment, allowed_actions):
+    for role in deployment.of_type("AWS::IAM::Role"):
+        assert "ssm:SendAutomationSignal" not in allowed_actions(role), role
 
 
 def test_functions_lend_automation_the_roles_that_they_are_told_of_and_no_others(
-    deployment, function_roles, statements
+    deployment, function_roles, responder_roles, statements
 ):
     for function, role in function_roles.items():
-        told = deployment.resources[function]["Properties"]["Environment"]["Variables"][
-            "MEND_AUTOMATION_ROLES"
-        ]
+        if role not in responder_roles:
+            continue
+        variables = deployment.resources[function]["Properties"]["Environment"]["Variables"]
+        told = [pair.split("=")[1] for pair in variables["MEND_AUTOMATION_ROLES"].split(",")]
         (statement,) = allowing(statements(role), "iam:PassRole")
-        assert statement["Resource"] == [pair.split("=")[1] for pair in told.split(",")]
+        assert statement["Resource"] == [*told, variables["MEND_APPROVAL_ROLE_ARN"]]
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
 
 
 def test_automation_roles_serve_executions_of_this_account_only(deployment, function_roles, automation_roles):
     others = deployment.of_type("AWS::IAM::Role").keys() - set(function_roles.values())
-    assert others == set(automation_roles.values()) | {SCHEDULE_ROLE}
-    for role in automation_roles.values():
+    assert others == set(automation_roles.values()) | {SCHEDULE_ROLE, APPROVAL_ROLE}
+    for role in [*automation_roles.values(), APPROVAL_ROLE]:
         (trust,) = deployment.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
         assert trust["Condition"] == {
@@ -203,9 +262,49 @@ def test_the_schedule_may_invoke_reconcile_and_nothing_else(deployment, statemen
     assert statement["Resource"] == "ReconcileFunction.Arn"
 
 
+def test_the_runbook_that_asks_starts_and_lends_what_functions_may_and_changes_nothing_itself(
+    deployment, automation_roles, statements, allowed_actions, routed_runbooks
+):
+    assert allowed_actions(APPROVAL_ROLE) == {
+        "sns:Publish",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "ssm:GetParameters",
+        "ssm:GetCalendarState",
+        "ssm:StartAutomationExecution",
+        "ssm:GetAutomationExecution",
+        "iam:PassRole",
+    }
+    (start,) = allowing(statements(APPROVAL_ROLE), "ssm:StartAutomationExecution")
+    assert sorted(start["Resource"]) == starting(routed_runbooks)
+    (lend,) = allowing(statements(APPROVAL_ROLE), "iam:PassRole")
+    assert lend["Resource"] == [f"{role}.Arn" for role in automation_roles.values()]
+    assert lend["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
+    (read,) = allowing(statements(APPROVAL_ROLE), "ssm:GetParameters")
+    assert read["Resource"] == [
+        PARAMETERS + name for name in ("kill-switch", "mode/*", "breaker/*", "exemptions/*")
+    ]
+
+
+def test_automation_roles_reach_into_their_own_region_only(deployment, automation_roles, statements):
+    """Where an ARN names no Region, a condition does."""
+    for role in automation_roles.values():
+        for statement in statements(role):
+            for resource in as_list(statement["Resource"]):
+                if resource == "*" or resource.startswith("arn:aws:s3:::"):
+                    assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == "eu-central-1"
+
+
 def test_reconcile_reads_the_ledger_through_the_index_of_open_incidents_only(statements):
     (statement,) = allowing(statements("ReconcileRole"), "dynamodb:Scan")
     assert statement["Resource"] == "LedgerTable.Arn/index/open"
+
+
+def test_the_circuit_breaker_knows_the_ledger_for_what_it_has_told_only(statements):
+    for action in ("dynamodb:GetItem", "dynamodb:PutItem"):
+        (statement,) = allowing(statements(BREAKER_ROLE), action)
+        assert statement["Resource"] == "LedgerTable.Arn"
+        assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["told#*"]}}
 
 
 def test_automation_roles_read_before_states_and_no_incidents(automation_roles, statements):
@@ -221,7 +320,7 @@ def test_automation_roles_reach_into_buckets_of_this_account_only(automation_rol
     """The ARN of a bucket does not say whose it is."""
     for statement in statements(automation_roles["storage"]):
         if any(action.startswith("s3:") for action in as_list(statement["Action"])):
-            assert statement["Condition"] == {"StringEquals": {"aws:ResourceAccount": "123456789012"}}
+            assert statement["Condition"]["StringEquals"]["aws:ResourceAccount"] == "123456789012"
 
 
 def test_automation_roles_start_named_children_and_lend_them_nothing_but_themselves(
@@ -248,22 +347,42 @@ def test_keys_are_used_through_the_services_that_hold_the_data_only(deployment, 
             assert all(service.endswith(".eu-central-1.amazonaws.com") for service in services)
 
 
-@pytest.mark.parametrize("action", ["events:PutEvents", "sns:Publish"])
-def test_nobody_but_the_functions_may_write_to_the_bus_and_the_topic(
-    deployment, function_roles, statements, action
-):
-    (bus_policy,) = deployment.of_type("AWS::Events::EventBusPolicy").values()
-    topic_policy = deployment.resources["NotificationTopicPolicy"]
-    documents = {
-        "events:PutEvents": [bus_policy["Properties"]["Statement"]],
-        "sns:Publish": topic_policy["Properties"]["PolicyDocument"]["Statement"],
-    }
-    denials = allowing([s for s in documents[action] if s["Effect"] == "Deny"], action)
+def exempt_from_denial(policy: list[Statement], action: str) -> list[str]:
+    """The roles that a resource's policy does not keep from an action; it keeps everybody else."""
+    denials = allowing([statement for statement in policy if statement["Effect"] == "Deny"], action)
+    assert all(denial["Principal"] == "*" for denial in denials)
     (exempt,) = [d["Condition"]["ArnNotEquals"] for d in denials if "ArnNotEquals" in d["Condition"]]
-    writers = {role for role in deployment.of_type("AWS::IAM::Role") if allowing(statements(role), action)}
-    assert writers == set(function_roles.values())
-    assert sorted(exempt["aws:PrincipalArn"]) == sorted(f"{role}.Arn" for role in writers)
-    assert all(d["Principal"] == "*" for d in denials)
+    return sorted(role.removesuffix(".Arn") for role in as_list(exempt["aws:PrincipalArn"]))
+
+
+def test_nobody_but_those_who_need_it_may_write_to_the_bus_and_the_topics(
+    deployment, function_roles, responder_roles, statements
+):
+    def topic_policy(name: str) -> list[Statement]:
+        return deployment.resources[name]["Properties"]["PolicyDocument"]["Statement"]
+
+    def writers(action: str, resource: str) -> list[str]:
+        return sorted(
+            role
+            for role in deployment.of_type("AWS::IAM::Role")
+            for statement in allowing(statements(role), action)
+            if resource in as_list(statement["Resource"])
+        )
+
+    (bus_policy,) = deployment.of_type("AWS::Events::EventBusPolicy").values()
+    functions, responders = sorted(function_roles.values()), sorted(responder_roles)
+    for action, resource, policy, expected in [
+        ("events:PutEvents", "EventBus.Arn", [bus_policy["Properties"]["Statement"]], responders),
+        ("sns:Publish", "NotificationTopic", topic_policy("NotificationTopicPolicy"), functions),
+        ("sns:Publish", "ApprovalTopic", topic_policy("ApprovalTopicPolicy"), [APPROVAL_ROLE]),
+    ]:
+        assert writers(action, resource) == expected, resource
+        assert exempt_from_denial(policy, action) == expected, resource
+
+
+def test_automation_can_ask_on_the_approval_topic(deployment):
+    """AWS says that the name must begin like this."""
+    assert deployment.resources["ApprovalTopic"]["Properties"]["TopicName"] == "Automation-mend-dev"
 
 
 def test_no_resource_policy_lets_in_another_account(deployment):

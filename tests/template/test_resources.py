@@ -53,7 +53,8 @@ def keys(deployment) -> set[str]:
 
 def test_everything_that_takes_tags_is_tagged(deploy):
     for environment in ("dev", "staging", "prod"):
-        for name, resource in deploy(Environment=environment, NotificationEmail="a@b.c").resources.items():
+        deployment = deploy(Environment=environment, NotificationEmail="a@b.c", ChangeCalendars="Freeze")
+        for name, resource in deployment.resources.items():
             if resource["Type"] in WITHOUT_TAGS:
                 continue
             tags = resource["Properties"]["Tags"]
@@ -115,13 +116,19 @@ def test_what_a_user_has_already_or_does_not_want_is_left_out(deploy):
     assert not deploy(CreateConfigRules="false").of_type("AWS::Config::ConfigRule")
     assert not deploy().of_type("AWS::SNS::Subscription")
     assert deploy(NotificationEmail="ops@example.com").of_type("AWS::SNS::Subscription")
+    (asked,) = deploy(ApprovalEmail="lee@example.com").of_type("AWS::SNS::Subscription").values()
+    assert asked["Properties"] == {
+        "TopicArn": "ApprovalTopic",
+        "Protocol": "email",
+        "Endpoint": "lee@example.com",
+    }
 
 
 def test_alarms_and_dashboard_cost_nothing_when_they_are_not_wanted(deploy):
     bare = deploy(CreateAlarms="false", CreateDashboard="false", NotificationEmail="ops@example.com")
     assert not bare.of_type("AWS::CloudWatch::Alarm")
     assert not bare.of_type("AWS::CloudWatch::Dashboard")
-    assert bare.of_type("AWS::SNS::Topic").keys() == {"NotificationTopic"}
+    assert bare.of_type("AWS::SNS::Topic").keys() == {"NotificationTopic", "ApprovalTopic"}
     assert bare.of_type("AWS::SNS::Subscription").keys() == {"EmailSubscription"}
 
 
@@ -213,5 +220,6 @@ def test_the_template_is_for_every_partition():
     assert not re.findall(r"arn:aws[^\[]", text), "an ARN names a partition"
     hosts = set(re.findall(r"[\w.{}$:-]+\.amazonaws\.com", text))
     assert hosts == {
-        f"{service}.amazonaws.com" for service in ("cloudwatch", "events", "lambda", "scheduler", "ssm")
+        f"{service}.amazonaws.com"
+        for service in ("cloudwatch", "events", "lambda", "lambda.alarms.cloudwatch", "scheduler", "ssm")
     }, "only these principals are called so everywhere"

@@ -13,8 +13,9 @@ from botocore.session import Session
 ROOT = Path(__file__).resolve().parents[2]
 CALLS_API = {"aws:executeAwsApi", "aws:assertAwsResourceProperty", "aws:waitForAwsResourceProperty"}
 CALLS_NOTHING = {"aws:branch", "aws:sleep"}
-FOR_DATA_AT_REST = {"kms:Decrypt"}
-STANDARD_LIBRARY = {"json", "ipaddress"}
+FOR_DATA_AT_REST = {"kms:Decrypt", "kms:GenerateDataKey"}
+STANDARD_LIBRARY = {"datetime", "hashlib", "json", "re"}
+ASKING = "Mend-ApproveAndRun"
 
 NAMED_OTHERWISE = {
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
@@ -26,6 +27,7 @@ NAMED_OTHERWISE = {
 
 TO_RUN_A_CHILD = {"ssm:StartAutomationExecution", "ssm:GetAutomationExecution", "iam:PassRole"}
 CALLS_OF_CHILD = {
+    "{{ RunbookName }}": set(),  # under a role of its own
     "AWSConfigRemediation-EnableKeyRotation": {"kms:EnableKeyRotation", "kms:GetKeyRotationStatus"},
 }
 """What AWS's own runbooks need, as their pages in the reference of Automation runbooks say."""
@@ -56,6 +58,8 @@ def calls(runbook: dict[str, Any]) -> set[str]:
                 actions |= calls_of_script(inputs["Script"])
             case "aws:executeAutomation":
                 actions |= TO_RUN_A_CHILD | CALLS_OF_CHILD[inputs["DocumentName"]]
+            case "aws:approve":
+                actions.add("sns:Publish")
             case action:
                 assert action in CALLS_NOTHING, f"the test does not know what {action} calls"
     return actions
@@ -116,14 +120,35 @@ def test_a_changed_runbook_becomes_a_new_version(source):
             assert resource["Properties"]["UpdateMethod"] == "NewVersion", name
 
 
-def test_every_runbook_belongs_to_one_family():
-    assert sorted(name for names in families().values() for name in names) == sorted(runbooks())
+def test_every_runbook_but_the_one_that_asks_belongs_to_one_family():
+    in_families = [name for names in families().values() for name in names]
+    assert sorted([*in_families, ASKING]) == sorted(runbooks())
+
+
+def test_the_runbook_that_asks_may_do_what_it_calls_and_no_more(allowed_actions):
+    allowed = allowed_actions("ApprovalAutomationRole") - FOR_DATA_AT_REST
+    assert allowed == calls(runbooks()[ASKING])
 
 
 def test_a_family_may_do_what_its_runbooks_call_and_no_more(automation_roles, allowed_actions):
     for family, names in families().items():
         needed = set().union(*(calls(runbooks()[name]) for name in names))
         assert allowed_actions(automation_roles[family]) - FOR_DATA_AT_REST == needed, family
+
+
+def test_the_stack_fills_in_the_role_of_the_family_and_the_ledger(automation_roles):
+    for family, names in families().items():
+        for name in names:
+            parameters = runbooks()[name]["parameters"]
+            if name.startswith("Mend-Restore"):
+                role, table = (
+                    parameters[key]["default"] for key in ("AutomationAssumeRole", "LedgerTableName")
+                )
+                assert role == {"Fn::GetAtt": [automation_roles[family], "Arn"]}, name
+                assert table == {"Ref": "LedgerTable"}, name
+            else:
+                assert all("default" not in parameter for parameter in parameters.values()), name
+    assert runbooks()[ASKING]["parameters"]["Mode"]["default"] == {"Ref": "Mode"}
 
 
 def test_scripts_import_what_the_tests_know():
