@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,32 +18,45 @@ from localcloud.server import LocalCloud
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
 
-Metric = tuple[str, str, str, str]
-"""Namespace, name, and name and value of its one dimension."""
+Metric = tuple[str, str, frozenset[str]]
+"""Namespace, name, and dimensions with their values, `Environment=dev`; of reasons any, `Reason=*`."""
 
 
 @pytest.fixture(scope="module")
 def written() -> set[Metric]:
-    """What is embedded in the logs of a run of reconcile and of an incident that is escalated."""
+    """What is embedded in the logs while Mend escalates, and has each kind of reason to do nothing."""
     with LocalCloud(binaries=ROOT / "target/debug", wait_scale=0.005) as cloud:
-        deploy_stack(ROOT / "template.yaml", "mend-dev", {"Environment": "dev", "Mode": "enforce"})
+        parameters = {"Environment": "dev", "Mode": "enforce", "BreakerAlarms": "checkout errors"}
+        deploy_stack(ROOT / "template.yaml", "mend-dev", parameters)
+        client("ssm").put_parameter(Name="/mend/dev/mode/block-public-bucket", Value="off", Type="String")
+        found = metrics_until("Heartbeat")
+        for sample in ("unrouted-rule", "hostile-resource-id", "public-bucket"):
+            send(f"config-compliance/{sample}")
         with cloud.inject("server-error", "ec2"):
-            client("events").put_events(Entries=[open_ssh()])
-            return metrics_until("Heartbeat", "Escalations")
+            send("config-compliance/open-ssh")
+            found |= metrics_until("Escalations", "Ignored", "Rejected", "Suppressed")
+        send("circuit-breaker/alarm")
+        found |= metrics_until("BreakerOpened")
+        send("config-compliance/key-without-rotation")
+        return found | metrics_until("Deferred")
 
 
-def open_ssh() -> dict[str, Any]:
-    """The sample event, as of now."""
-    event = json.loads((ROOT / "events/config-compliance/open-ssh.json").read_text())
+def send(sample: str) -> None:
+    """Send a sample event, as of now."""
+    event = json.loads((ROOT / f"events/{sample}.json").read_text())
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    result = event["detail"]["newEvaluationResult"]
-    result["evaluationResultIdentifier"]["orderingTimestamp"] = now
-    result["resultRecordedTime"] = result["configRuleInvokedTime"] = now
-    return {
-        "Source": event["source"],
-        "DetailType": event["detail-type"],
-        "Detail": json.dumps(event["detail"]),
-    }
+    if result := event["detail"].get("newEvaluationResult"):
+        result["evaluationResultIdentifier"]["orderingTimestamp"] = now
+        result["resultRecordedTime"] = result["configRuleInvokedTime"] = now
+    client("events").put_events(
+        Entries=[
+            {
+                "Source": event["source"],
+                "DetailType": event["detail-type"],
+                "Detail": json.dumps(event["detail"]),
+            }
+        ]
+    )
 
 
 def metrics_until(*names: str) -> set[Metric]:
@@ -50,7 +64,7 @@ def metrics_until(*names: str) -> set[Metric]:
     found: set[Metric] = set()
     deadline = time.monotonic() + SECONDS
     seen = 0
-    while missing := set(names) - {name for _, name, _, _ in found}:
+    while missing := set(names) - {name for _, name, _ in found}:
         news = journal.wait(seen, deadline - time.monotonic())
         assert news, f"no function has written {missing} within {SECONDS} seconds"
         seen = news[-1]["seq"]
@@ -63,29 +77,43 @@ def metrics_until(*names: str) -> set[Metric]:
 def metrics_in(log: str) -> set[Metric]:
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return {
-        (directive["Namespace"], metric["Name"], dimension, line[dimension])
+        (
+            directive["Namespace"],
+            metric["Name"],
+            frozenset(f"{name}={value_of(name, line)}" for name in names),
+        )
         for line in lines
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", [])
         for metric in directive["Metrics"]
-        for (dimension,) in directive["Dimensions"]
+        for names in directive["Dimensions"]
         if metric["Name"] in line
     }
+
+
+def value_of(dimension: str, line: dict[str, Any]) -> str:
+    return "*" if dimension == "Reason" else line[dimension]
+
+
+SEARCH = re.compile(r"""SEARCH\('\{(\w+),Environment,Reason} MetricName="(\w+)" Environment="(\w+)"', .*\)""")
 
 
 def read(deployment) -> set[Metric]:
     """The metrics of Mend's own that the template names."""
     alarms = [alarm["Properties"] for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values()]
     found = {
-        (alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"])
+        (alarm["Namespace"], alarm["MetricName"], frozenset(f"{d['Name']}={d['Value']}" for d in dimensions))
         for alarm in alarms
         if alarm.get("Namespace") == "Mend"
-        for dimension in alarm["Dimensions"]
+        for dimensions in [alarm["Dimensions"]]
     }
     (dashboard,) = deployment.of_type("AWS::CloudWatch::Dashboard").values()
     for widget in json.loads(dashboard["Properties"]["DashboardBody"])["widgets"]:
         for metric in widget["properties"].get("metrics", []):
-            if metric[0] == "Mend":
-                found.add(tuple(metric[:4]))
+            if isinstance(metric[0], dict):
+                namespace, name, environment = SEARCH.fullmatch(metric[0]["expression"]).groups()
+                found.add((namespace, name, frozenset({f"Environment={environment}", "Reason=*"})))
+            elif metric[0] == "Mend":
+                found.add((metric[0], metric[1], frozenset({f"{metric[2]}={metric[3]}"})))
     return found
 
 
