@@ -9,8 +9,10 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore.client import ClientCreator
 from botocore.config import Config
 from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from localcloud.settings import ADMINISTRATOR, REGION, settings
 
@@ -18,6 +20,20 @@ _POOL = Config(max_pool_connections=50)
 _making = threading.Lock()
 _models = Loader()
 """Shared, because reading a service's model takes longer than a call."""
+
+
+def install() -> None:
+    """Make the methods of a service's clients only once: those of EC2 take longer than ten calls do."""
+    create = ClientCreator._create_methods
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def create_methods(self: ClientCreator, service_model: ServiceModel) -> dict[str, Any]:
+        key = service_model.service_name, service_model.api_version
+        if key not in made:
+            made[key] = create(self, service_model)
+        return dict(made[key])
+
+    ClientCreator._create_methods = create_methods
 
 
 def client(service: str, credentials: dict[str, str] | None = None, config: Config | None = None) -> Any:

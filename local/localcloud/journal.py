@@ -6,6 +6,7 @@ The demo prints it, the tests assert on it, and `GET /_local/journal` serves it.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 import time
@@ -63,7 +64,9 @@ def _since(after: int) -> list[Entry]:
     missing = _last_seq - after
     if missing <= 0:
         return []
-    return list(_entries)[-missing:]
+    found = list(itertools.islice(reversed(_entries), missing))
+    found.reverse()
+    return found
 
 
 def _now() -> str:

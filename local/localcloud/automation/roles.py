@@ -1,15 +1,14 @@
 """The role that a runbook runs under: whether it can be assumed, and AWS clients with its credentials."""
 
 import json
+import threading
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import boto3
-import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.loaders import Loader
 from moto.iam.models import iam_backends
 
 from localcloud.errors import ServiceError
@@ -29,25 +28,35 @@ class AssumedRole:
         # The service itself assumes the role, so nobody's API call shows in the journal.
         self._credentials = credentials_of(role_arn, session_name)
         self._region = region
-        botocore_session = botocore.session.Session()
-        botocore_session.register_component("data_loader", _loader())
-        self._session = boto3.Session(
-            region_name=region, botocore_session=botocore_session, **self._credentials
-        )
+        self._clients: dict[tuple[str, float], BaseClient] = {}
 
     def client(self, service: str, timeout: float, most_seconds: float = API_TIMEOUT_SECONDS) -> BaseClient:
-        """Return a boto3 client of the local cloud that gives up after the time-out."""
-        return self._session.client(
-            service,
-            endpoint_url=settings.endpoint_url,
-            config=Config(
-                connect_timeout=5,
-                read_timeout=min(timeout, most_seconds),
-                # Actions repeat what is throttled themselves; what else fails here is meant to fail.
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path"},
-            ),
+        """Return a boto3 client of the local cloud that gives up after the time-out.
+
+        Making one takes longer than most calls, so that those which wait as long are made only once.
+        """
+        seconds = min(timeout, most_seconds)
+        known = self._clients.get((service, seconds))
+        if known is None:
+            known = self._clients[service, seconds] = self._make_client(service, seconds)
+        return known
+
+    def _make_client(self, service: str, read_timeout: float) -> BaseClient:
+        config = Config(
+            connect_timeout=5,
+            read_timeout=read_timeout,
+            # Actions repeat what is throttled themselves; what else fails here is meant to fail.
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
         )
+        with _making:
+            return _session().client(
+                service,
+                region_name=self._region,
+                endpoint_url=settings.endpoint_url,
+                config=config,
+                **self._credentials,
+            )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,7 +108,11 @@ def _not_assumable(reason: str) -> ServiceError:
     )
 
 
+_making = threading.Lock()
+"""Threads must not share a session at the same time."""
+
+
 @cache
-def _loader() -> Loader:
-    """Share the service models between sessions: reading EC2's takes a quarter of a second."""
-    return Loader()
+def _session() -> boto3.Session:
+    """Return the session of all roles: making one, and reading EC2's model, takes longer than a call."""
+    return boto3.Session()

@@ -163,6 +163,33 @@ def test_a_transaction_does_all_or_nothing_and_gives_its_reasons(dynamodb: Any):
     assert item(dynamodb, OTHER) is None
 
 
+@pytest.mark.parametrize("check", [KEY, {"pk": {"S": "budget"}, "sk": {"S": "current"}}])
+def test_a_transaction_that_fails_leaves_everything_as_it_was(dynamodb: Any, check: dict[str, Any]):
+    third = {"pk": {"S": "incident#3"}, "sk": {"S": "current"}}
+    dynamodb.put_item(TableName=TABLE, Item=third)
+    update = {
+        "Key": KEY,
+        "UpdateExpression": "SET causes.#rule.#state = :cleared REMOVE lease",
+        "ExpressionAttributeNames": {"#rule": "rule", "#state": "state"},
+        "ExpressionAttributeValues": {":cleared": {"S": "cleared"}},
+    }
+    operations = {
+        "Update": update,
+        "Delete": {"Key": third},
+        "Put": {"Item": OTHER},
+        # Of an item that the transaction has touched already, or of another one.
+        "ConditionCheck": {"Key": check, "ConditionExpression": "attribute_exists(gone)"},
+    }
+    items = [{name: {"TableName": TABLE, **operation}} for name, operation in operations.items()]
+    refused(dynamodb.transact_write_items, TransactItems=items)
+    assert item(dynamodb) == INCIDENT
+    assert item(dynamodb, OTHER) is None
+    assert item(dynamodb, third) == third
+    dynamodb.transact_write_items(TransactItems=items[:3])
+    assert item(dynamodb)["causes"]["M"]["rule"]["M"]["state"] == {"S": "cleared"}
+    assert item(dynamodb, third) is None
+
+
 def test_a_transaction_that_is_sent_again_is_not_applied_again(dynamodb: Any):
     def count(by: str) -> dict[str, Any]:
         update = {
