@@ -8,6 +8,7 @@
 //! | `execution#<id>` | `before-state` | what an execution found before its change |
 //! | `budget#<route>` or `budget#all` | `running` | the attempts under way, and when the next start has its turn |
 //! | `tally#<route>` or `tally#all` | `<hour>` | how many starts, ends, failures and OpsItems there were in the hour |
+//! | `tally#all` | `<day>` | how many OpsItems of their own there were on the day |
 //! | `gathering#<gathering>` | `head` | the gathering: its OpsItem, and how it stands |
 //! | `gathering#<gathering>` | `incident#<fingerprint>` | an incident that it stands for |
 //! | `told#<key>` | `told` | that something was told that is told once |

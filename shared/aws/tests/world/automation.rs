@@ -1,26 +1,30 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use mend_core::automation::{DocumentVersion, ExecutionId, RunbookName};
+use mend_aws::Aws;
+use mend_core::automation::{APPROVE_AND_RUN, AlarmName, DocumentVersion, ExecutionId, RunbookName};
 use mend_core::identity::{AttemptNumber, IncidentId};
 use mend_core::incident::{Attempt, Plan};
+use mend_core::report::ApprovalRequest;
 use mend_core::time::Timestamp;
-use mend_responder::Execution;
-use mend_responder::world::{Automation, Start};
+use mend_responder::world::{Automation, Launch};
+use mend_responder::{CallError, Execution};
 use serde_json::{Value, json};
 
 use crate::failures::Operation;
 use crate::samples::{EXECUTION, INCIDENT, incident_id, plan, runbook, seconds_ago};
-use crate::wire::{Answer, Wire, call};
+use crate::wire::{Answer, HandClock, Wire, call};
 
 const LOOK: &str =
     "check that it exists here, not longer than 30 days ago, and that the function's role may read executions";
 const REMEDY: &str = "check that the runbook is deployed, that its role trusts ssm.amazonaws.com, and that the function may pass it";
+const STOP: &str = "check that the function's role may call ssm:StopAutomationExecution on it, or stop it by hand";
 const TOKEN: &str = "7f3c5f0e-52ab-5cfd-9cb6-2a1f4a6f0b11";
+const PARENT: &str = "99999999-2222-4333-8444-555555555555";
 const ID: ExecutionId = ExecutionId::from_static(EXECUTION);
 
-fn start_of<'a>(plan: &'a Plan, incident: &'a IncidentId) -> Start<'a> {
-    Start { plan, incident, attempt: AttemptNumber::FIRST.next(), client_token: TOKEN.to_owned() }
+fn start_of<'a>(plan: &'a Plan, incident: &'a IncidentId) -> Launch<'a> {
+    Launch { plan, incident, attempt: AttemptNumber::FIRST.next(), client_token: TOKEN.to_owned() }
 }
 
 fn described(version: &str) -> Answer {
@@ -66,12 +70,12 @@ async fn looks_up_the_number_of_the_default_version() {
 }
 
 #[tokio::test]
-async fn remembers_a_version_for_25_seconds() {
+async fn remembers_a_version_for_20_seconds() {
     let wire = Wire::answering([described("3"), described("7"), described("4")]);
     let world = wire.world();
     let version = async |runbook: &RunbookName| world.version(runbook).await.unwrap().to_string();
     assert_eq!(version(&runbook()).await, "3");
-    wire.clock.advance(Duration::from_millis(24_999));
+    wire.clock.advance(Duration::from_millis(19_999));
     assert_eq!(version(&runbook()).await, "3");
     assert_eq!(version(&RunbookName::from_static("Mend-RestoreAdminPorts")).await, "7", "each runbook by itself");
     wire.clock.advance(Duration::from_millis(1));
@@ -157,6 +161,120 @@ async fn a_start_without_an_execution_id_is_an_error() {
     }
 }
 
+#[tokio::test]
+async fn a_start_is_stopped_by_the_routes_alarm() {
+    let wire = Wire::answering([started()]);
+    let (plan, incident) = (Plan { alarm: Some(AlarmName::from_static("orders 5xx")), ..plan() }, incident_id());
+    wire.world().start(&start_of(&plan, &incident)).await.unwrap();
+    let alarm = &wire.calls()[0].body["AlarmConfiguration"];
+    assert_eq!(alarm, &json!({"Alarms": [{"Name": "orders 5xx"}], "IgnorePollAlarmFailure": false}));
+}
+
+fn request() -> ApprovalRequest {
+    let texts = [
+        ("Incident", INCIDENT),
+        ("Attempt", "2"),
+        ("What", "SSH is open to the world"),
+        ("PlanHash", "0000000000000000000000000000000000000000000000000000000000000000"),
+        ("SwitchPath", "/mend/dev/"),
+    ];
+    ApprovalRequest {
+        attempt: waiting(),
+        client_token: TOKEN.to_owned(),
+        texts: texts.map(|(name, text)| (name, text.to_owned())).into(),
+    }
+}
+
+fn asking() -> Operation<'static> {
+    Operation {
+        attempted: "look up the version of Mend-ApproveAndRun",
+        remedy: REMEDY,
+        success: described("5"),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test]
+async fn asks_for_approval_of_just_that_plan() {
+    let wire = Wire::answering([described("5"), started()]);
+    assert_eq!(wire.world().ask(&request()).await.unwrap(), Some(ID));
+    let expected = call(
+        "StartAutomationExecution",
+        json!({
+            "DocumentName": "Mend-ApproveAndRun",
+            "DocumentVersion": "5",
+            "ClientToken": TOKEN,
+            "Parameters": {
+                "AutomationAssumeRole": ["arn:aws:iam::123456789012:role/mend-dev-approval"],
+                "Incident": [INCIDENT],
+                "Attempt": ["2"],
+                "RunbookName": ["Mend-CloseAdminPorts"],
+                "RunbookVersion": ["3"],
+                "RunbookRole": ["arn:aws:iam::123456789012:role/mend-dev-network"],
+                "RunbookParameters": [r#"{"SecurityGroupId":"sg-0badcafe0badcafe1"}"#],
+                "PlanHash": ["0000000000000000000000000000000000000000000000000000000000000000"],
+                "Approvers": ["lee", "arn:aws:iam::123456789012:role/operators"],
+                "ApprovalTopicArn": ["arn:aws:sns:eu-central-1:123456789012:Automation-mend-dev"],
+                "What": ["SSH is open to the world"],
+                "SwitchPath": ["/mend/dev/"],
+                "ChangeCalendars": ["Freeze", "Holidays"],
+            },
+            "Tags": [
+                {"Key": "Application", "Value": "mend"},
+                {"Key": "mend:incident", "Value": INCIDENT},
+                {"Key": "mend:attempt", "Value": "2"},
+            ],
+        }),
+    );
+    let describe = call("DescribeDocument", json!({"Name": "Mend-ApproveAndRun"}));
+    assert_eq!(wire.calls(), [describe, expected]);
+
+    // Without calendars the runbook's default holds.
+    let wire = Wire::answering([described("5"), started()]);
+    wire.world_with(Vec::new()).ask(&request()).await.unwrap();
+    assert_eq!(wire.calls()[1].body["Parameters"].get("ChangeCalendars"), None);
+}
+
+#[tokio::test]
+async fn a_request_is_judged_by_its_error() {
+    let asking = |attempted| Operation { attempted, ..asking() };
+    let attempted = "ask for approval of attempt 2 at incident 0123456789abcdef0123456789abcdef-1";
+    let wire = Wire::answering([described("5"), Answer::error(400, "IdempotentParameterMismatch")]);
+    assert_eq!(wire.world().ask(&request()).await.unwrap(), None, "asked before");
+    let code = "InvalidAutomationExecutionParametersException";
+    let wire = Wire::answering([described("5"), Answer::error(400, code)]);
+    asking(attempted).stays(&wire.world().ask(&request()).await.unwrap_err(), code);
+    let code = "AutomationExecutionLimitExceededException";
+    let wire = Wire::answering([described("5"), Answer::error(400, code)]);
+    asking(attempted).is_worth_another_try(&wire.world().ask(&request()).await.unwrap_err(), code);
+    let wire = Wire::answering([Answer::error(400, "InvalidDocument")]);
+    let error = wire.world().version(&APPROVE_AND_RUN).await.unwrap_err();
+    asking("look up the version of Mend-ApproveAndRun").stays(&error, "InvalidDocument");
+}
+
+fn stopping() -> Operation<'static> {
+    Operation {
+        attempted: "stop the execution 11111111-2222-4333-8444-555555555555",
+        remedy: STOP,
+        success: Answer::json(&json!({})),
+        failure: Answer::error,
+    }
+}
+
+#[tokio::test]
+async fn stops_what_has_not_ended_by_itself() {
+    for answer in [
+        Answer::json(&json!({})),
+        Answer::error(400, "InvalidAutomationStatusUpdateException"),
+        Answer::error(400, "AutomationExecutionNotFoundException"),
+    ] {
+        let wire = Wire::answering([answer]);
+        wire.world().stop(&ID).await.unwrap();
+        let body = json!({"AutomationExecutionId": EXECUTION, "Type": "Cancel"});
+        assert_eq!(wire.calls(), [call("StopAutomationExecution", body)]);
+    }
+}
+
 async fn read(execution: Value) -> Execution {
     let wire = Wire::answering([Answer::json(&json!({"AutomationExecution": execution}))]);
     let read = wire.world().execution(&ID).await.unwrap().expect("an execution");
@@ -174,6 +292,11 @@ async fn reads_what_an_execution_says_of_itself() {
         "Outputs": {"Conclude.Outcome": ["Remediated"]},
         "ExecutionEndTime": 1_772_600_767.5,
         "FailureMessage": "Step fails: Close",
+        "ParentAutomationExecutionId": PARENT,
+        "StepExecutions": [
+            {"StepName": "Close", "StepStatus": "Failed"},
+            {"StepName": "Conclude", "StepStatus": "Pending"},
+        ],
     }))
     .await;
     let expected = Execution {
@@ -183,6 +306,10 @@ async fn reads_what_an_execution_says_of_itself() {
         outputs: list("Conclude.Outcome", "Remediated"),
         ended_at: Some(Timestamp::from_milliseconds(1_772_600_767_500)),
         failure: Some("Step fails: Close".to_owned()),
+        parent: Some(ExecutionId::from_static(PARENT)),
+        steps: [("Close", "Failed"), ("Conclude", "Pending")]
+            .map(|(name, status)| (name.to_owned(), status.to_owned()))
+            .into(),
     };
     assert_eq!(ended, expected);
 }
@@ -197,6 +324,8 @@ async fn an_execution_may_say_less_or_something_new() {
         outputs: HashMap::new(),
         ended_at: None,
         failure: None,
+        parent: None,
+        steps: BTreeMap::new(),
     };
     assert_eq!(running, expected);
 }
@@ -217,6 +346,11 @@ fn waiting() -> Attempt {
     Attempt { number: AttemptNumber::FIRST.next(), plan: plan(), planned_at: seconds_ago(60), execution: None }
 }
 
+async fn find(world: &Aws<HandClock>) -> Result<Option<ExecutionId>, CallError> {
+    let attempt = AttemptNumber::FIRST.next();
+    world.find_execution(&runbook(), &incident_id(), attempt, seconds_ago(60)).await
+}
+
 fn finding() -> Operation<'static> {
     Operation {
         attempted: "find the execution of Mend-CloseAdminPorts for incident \
@@ -233,12 +367,13 @@ async fn finds_the_execution_of_an_attempt_among_those_that_carry_mends_tag() {
     let listed = Answer::json(&json!({"AutomationExecutionMetadataList": [
         {"AutomationExecutionId": other}, {"AutomationExecutionId": EXECUTION},
     ]}));
-    let says = |attempt: &str| {
+    let of = |document: &str, attempt: &str| {
         let parameters = json!({"Incident": [INCIDENT], "Attempt": [attempt]});
-        Answer::json(&json!({"AutomationExecution": {"Parameters": parameters}}))
+        Answer::json(&json!({"AutomationExecution": {"DocumentName": document, "Parameters": parameters}}))
     };
+    let says = |attempt: &str| of("Mend-CloseAdminPorts", attempt);
     let wire = Wire::answering([listed.clone(), says("1"), says("2")]);
-    assert_eq!(wire.world().find_execution(&incident_id(), &waiting()).await.unwrap(), Some(ID));
+    assert_eq!(find(&wire.world()).await.unwrap(), Some(ID));
     let list = call(
         "DescribeAutomationExecutions",
         json!({"Filters": [
@@ -250,8 +385,9 @@ async fn finds_the_execution_of_an_attempt_among_those_that_carry_mends_tag() {
     let get = |id: &str| call("GetAutomationExecution", json!({"AutomationExecutionId": id}));
     assert_eq!(wire.calls(), [list, get(other), get(EXECUTION)]);
 
-    let wire = Wire::answering([listed, says("1"), says("3")]);
-    assert_eq!(wire.world().find_execution(&incident_id(), &waiting()).await.unwrap(), None);
+    // The name of another document may begin like that of this one.
+    let wire = Wire::answering([listed, says("1"), of("Mend-CloseAdminPortsAtNight", "2")]);
+    assert_eq!(find(&wire.world()).await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,5 +396,6 @@ async fn failures_are_told_apart() {
     describing().fails_well(async |world| world.version(&runbook()).await).await;
     starting().fails_well(async |world| world.start(&start_of(&plan, &incident)).await).await;
     reading().fails_well(async |world| world.execution(&ID).await).await;
-    finding().fails_well(async |world| world.find_execution(&incident_id(), &waiting()).await).await;
+    stopping().fails_well(async |world| world.stop(&ID).await).await;
+    finding().fails_well(async |world| find(world).await).await;
 }

@@ -3,6 +3,7 @@ use mend_core::report::MendEvent;
 use mend_responder::world::EventBus;
 use serde_json::{Value, json};
 
+use crate::counters::Counters;
 use crate::failures::Operation;
 use crate::wire::{Answer, Wire, call};
 
@@ -62,6 +63,19 @@ async fn an_event_that_is_refused_in_an_answered_call_is_no_success() {
         let error = Wire::answering([refused(code)]).world().put(&event()).await.unwrap_err();
         putting().stays(&error, &format!("EventBridge refused the event: {code}"));
     }
+}
+
+#[tokio::test]
+async fn an_escalation_is_counted_when_it_is_told() {
+    let recorder = Counters::default();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let wire = Wire::answering([taken(), refused("MalformedDetail"), taken()]);
+    let world = wire.world();
+    let escalated = MendEvent { change: Change::Escalated, ..event() };
+    world.put(&escalated).await.unwrap();
+    world.put(&escalated).await.unwrap_err();
+    world.put(&event()).await.unwrap();
+    assert_eq!(recorder.counted("Escalations"), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@ use std::time::Duration;
 use mend_core::identity::IncidentId;
 use mend_core::incident::{Resolution, State};
 use mend_core::signal::ConfigRuleName;
-use mend_responder::world::{Claim, Hold, LastRun, Ledger, News, Row, Write, Written};
+use mend_responder::world::{Booking, Claim, Hold, LastRun, Ledger, News, OpenKey, Row, Write, Written};
 use serde_json::{Value, json};
 
 use crate::failures::Operation;
@@ -12,13 +12,13 @@ use crate::samples::{
 };
 use crate::wire::{Answer, Call, TRIES, Wire, call};
 
-const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";
-const REPAIR: &str = "the row was written by something else, or by a newer version: deploy that, or delete the row and the hold of its resource";
+pub(crate) const REMEDY: &str = "check that the table exists and that the function's role may use it and its key";
+pub(crate) const REPAIR: &str = "the row was written by something else, or by a newer version: deploy that, or delete the row and the hold of its resource";
 /// The SDK's own key for the transaction: its retries are one write.
 const TOKEN: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A value in DynamoDB's notation.
-fn attribute(value: &Value) -> Value {
+pub(crate) fn attribute(value: &Value) -> Value {
     match value {
         Value::Null => json!({"NULL": true}),
         Value::Bool(value) => json!({"BOOL": value}),
@@ -29,11 +29,11 @@ fn attribute(value: &Value) -> Value {
     }
 }
 
-fn item(fields: &Value) -> Value {
+pub(crate) fn item(fields: &Value) -> Value {
     fields.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
 }
 
-fn stored_resource() -> Value {
+pub(crate) fn stored_resource() -> Value {
     json!({
         "account": "123456789012",
         "region": "eu-central-1",
@@ -84,6 +84,8 @@ fn stored_incident() -> Value {
         "route": "close-admin-ports",
         "severity": "high",
         "opened_at": 1_772_600_717_890_i64,
+        "earlier": [],
+        "changed_by": null,
         "evidence": "live",
         "causes": {"config-rule/restricted-ssh": {"violated": true, "at": 1_772_600_707_890_i64}},
         "state": {
@@ -99,11 +101,17 @@ fn stored_incident() -> Value {
         "occasions": 2,
         "people_know": true,
         "outbox": ["ops-item", "runbook", "notification/Responding/2"],
+        "approval": null,
+        "withdrawn": [],
+        "gathering": null,
         "ops_item": "oi-0123456789ab",
         "ops_item_shows": {"status": "open", "at": 1_772_600_718_890_i64},
         "notes": [{"at": 1_772_600_717_890_i64, "text": "Responding: restricted-ssh reports a violation"}],
     })
 }
+
+/// What was not in an incident's row before there were guard rails.
+const NEW: [&str; 5] = ["earlier", "changed_by", "approval", "withdrawn", "gathering"];
 
 /// [`row`], as the table holds it.
 fn stored_row() -> Value {
@@ -121,7 +129,7 @@ fn stored_row() -> Value {
     })
 }
 
-fn stored_row_but(changes: &Value) -> Value {
+pub(crate) fn stored_row_but(changes: &Value) -> Value {
     let mut stored = stored_row();
     for (name, value) in changes.as_object().unwrap() {
         stored[name] = value.clone();
@@ -133,11 +141,11 @@ fn key() -> Value {
     item(&json!({"pk": format!("incident#{FINGERPRINT}"), "sk": "current"}))
 }
 
-fn attributes(row: &Value) -> Answer {
+pub(crate) fn attributes(row: &Value) -> Answer {
     Answer::json(&json!({"Attributes": item(row)}))
 }
 
-fn condition_failed(old: Option<&Value>) -> Answer {
+pub(crate) fn condition_failed(old: Option<&Value>) -> Answer {
     let fields = old.map_or(json!({}), |old| json!({"Item": item(old)}));
     Answer::error_with(400, "ConditionalCheckFailedException", fields)
 }
@@ -308,11 +316,25 @@ async fn reads_the_row_as_it_is_now() {
     assert_eq!(wire.calls(), [get.clone(), get]);
 }
 
-fn write_of(row: &Row) -> Write<'_> {
-    Write { fingerprint: &FINGERPRINT, row, hold: Hold::Unchanged, before_states: &[], history: None }
+static NOTHING_BOOKED: Booking =
+    Booking { route: None, start: None, ends: false, ended: None, own_ops_item: None };
+
+/// What comes of a write that books no start.
+const DONE: Written = Written::Done { version: 8, start_at: None };
+
+pub(crate) fn write_of(row: &Row) -> Write<'_> {
+    Write {
+        fingerprint: &FINGERPRINT,
+        row,
+        hold: Hold::Unchanged,
+        booking: &NOTHING_BOOKED,
+        now: now(),
+        before_states: &[],
+        history: None,
+    }
 }
 
-fn put_row(stored: &Value, replaced: u64) -> Value {
+pub(crate) fn put_row(stored: &Value, replaced: u64) -> Value {
     json!({"Put": {
         "TableName": "mend-dev-ledger",
         "Item": item(stored),
@@ -321,7 +343,7 @@ fn put_row(stored: &Value, replaced: u64) -> Value {
     }})
 }
 
-fn transaction(items: &[Value]) -> Call {
+pub(crate) fn transaction(items: &[Value]) -> Call {
     call("TransactWriteItems", json!({"TransactItems": items, "ClientRequestToken": TOKEN}))
 }
 
@@ -332,7 +354,7 @@ const RESOURCE: &str = "resource#575f6d706f3da375f0c816033eeee307";
 async fn a_write_replaces_the_version_that_was_read() {
     let row = row();
     let wire = Wire::answering([Answer::json(&json!({}))]);
-    assert_eq!(wire.world().write(&write_of(&row)).await.unwrap(), Written::Version(8));
+    assert_eq!(wire.world().write(&write_of(&row)).await.unwrap(), DONE);
     assert_eq!(wire.calls(), [transaction(&[put_row(&stored_row_but(&json!({"version": 8})), 7)])]);
 }
 
@@ -449,7 +471,7 @@ async fn open_rows_come_in_pages_and_one_that_is_not_understood_does_not_hide_th
     let first = world.open_rows(None).await.unwrap();
     assert_eq!(first.rows, [(FINGERPRINT.clone(), row())]);
     assert!(first.not_understood[0].contains("a field is missing or has another type"), "{first:?}");
-    assert_eq!(first.next, Some(FINGERPRINT.clone()));
+    assert_eq!(first.next, Some(OpenKey(FINGERPRINT.to_string())));
     let second = world.open_rows(first.next.as_ref()).await.unwrap();
     assert!(second.rows.is_empty() && second.next.is_none());
     let scan = json!({"TableName": "mend-dev-ledger", "IndexName": "open"});
@@ -472,6 +494,7 @@ async fn a_run_begins_where_the_last_one_stopped_unless_another_is_under_way() {
         "people_heard_at": 1_772_600_707_890_i64,
         "incident": FINGERPRINT.as_str(),
         "rule": "restricted-ssh",
+        "kill": "released",
     });
     let first = json!({"pk": "reconcile", "sk": "run"});
     let wire = Wire::answering([attributes(&left), attributes(&first), condition_failed(None)]);
@@ -480,6 +503,7 @@ async fn a_run_begins_where_the_last_one_stopped_unless_another_is_under_way() {
         incident: Some(FINGERPRINT.clone()),
         people_heard_at: Some(seconds_ago(60)),
         rule: Some(ConfigRuleName::from_static("restricted-ssh")),
+        kill: Some("released".to_owned()),
     };
     assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), Some(expected));
     assert_eq!(world.begin_run(&lease(), now()).await.unwrap(), Some(LastRun::default()));
@@ -516,14 +540,15 @@ async fn a_run_ends_with_what_it_leaves_unless_another_has_begun() {
             "TableName": "mend-dev-ledger",
             "Key": run_key(),
             "UpdateExpression":
-                "SET #incident = :incident, #people_heard_at = :people_heard_at, #rule = :rule \
+                "SET #incident = :incident, #kill = :kill, #people_heard_at = :people_heard_at, #rule = :rule \
                  REMOVE lease_holder, lease_until",
             "ConditionExpression": "lease_holder = :holder",
             "ExpressionAttributeNames":
-                {"#incident": "incident", "#people_heard_at": "people_heard_at", "#rule": "rule"},
+                {"#incident": "incident", "#kill": "kill", "#people_heard_at": "people_heard_at", "#rule": "rule"},
             "ExpressionAttributeValues": item(&json!({
                 ":holder": "request-1/7",
                 ":incident": null,
+                ":kill": null,
                 ":people_heard_at": 1_772_600_707_890_i64,
                 ":rule": null,
             })),
@@ -553,7 +578,7 @@ async fn a_resource_is_held_and_given_back_together_with_the_row() {
     for (hold, expected) in [(Hold::Take, take), (Hold::Release, release)] {
         let wire = Wire::answering([Answer::json(&json!({}))]);
         let written = wire.world().write(&Write { hold, ..write_of(&row) }).await.unwrap();
-        assert_eq!(written, Written::Version(8));
+        assert_eq!(written, DONE);
         let put = put_row(&stored_row_but(&json!({"version": 8})), 7);
         assert_eq!(wire.calls(), [transaction(&[put, expected])]);
     }
@@ -571,6 +596,7 @@ async fn before_state_and_history_are_kept_together_with_the_row() {
             "attempt": 2,
             "runbook": "Mend-CloseAdminPorts",
             "before_state": r#"{"rules":[]}"#,
+            "exemption": "/mend/dev/exemptions/close-admin-ports/sg-0badcafe0badcafe1",
             "expires_at": 1_772_600_767 + 365 * 86_400,
         })),
     }});
@@ -591,7 +617,7 @@ async fn before_state_and_history_are_kept_together_with_the_row() {
 }
 
 /// Each reason is a code, and the item that was in the way.
-fn cancelled(reasons: &[(&str, Option<Value>)]) -> Answer {
+pub(crate) fn cancelled(reasons: &[(&str, Option<Value>)]) -> Answer {
     let reasons: Vec<_> = reasons
         .iter()
         .map(|(code, old)| match old {
@@ -633,7 +659,7 @@ async fn a_resource_that_another_incident_holds_is_told_with_its_holder() {
     assert_eq!(wire.world().write(&write).await.unwrap(), Written::ResourceHeld(other));
 }
 
-fn writing() -> Operation<'static> {
+pub(crate) fn writing() -> Operation<'static> {
     Operation {
         attempted: "write incident 0123456789abcdef0123456789abcdef to the ledger",
         remedy: REMEDY,
@@ -653,7 +679,7 @@ async fn a_transaction_that_met_another_or_was_throttled_is_tried_again() {
         [("ProvisionedThroughputExceeded", None), ("None", None)],
     ] {
         let wire = Wire::answering([cancelled(&reasons), Answer::json(&json!({}))]);
-        assert_eq!(wire.world().write(&write).await.unwrap(), Written::Version(8), "{reasons:?}");
+        assert_eq!(wire.world().write(&write).await.unwrap(), DONE, "{reasons:?}");
         let calls = wire.calls();
         assert_eq!(calls[0], calls[1], "the same transaction under the same token");
 
@@ -696,6 +722,23 @@ async fn an_update_that_met_a_transaction_is_tried_again() {
     let error = wire.world().claim(&FINGERPRINT, &violation(), &lease(), now()).await.unwrap_err();
     claiming.is_worth_another_try(&error, "TransactionConflictException");
     assert_eq!(wire.calls().len(), TRIES as usize);
+}
+
+/// Each as it was written before: of the fields that are new since, it has none.
+#[tokio::test]
+async fn rows_of_older_versions_are_read_as_they_were_meant() {
+    let mut stored = stored_row();
+    let incident = stored["incident"].as_object_mut().unwrap();
+    incident.retain(|name, _| !NEW.contains(&name.as_str()));
+    let wire = Wire::answering([Answer::json(&json!({"Item": item(&stored)}))]);
+    assert_eq!(wire.world().read(&FINGERPRINT).await.unwrap(), Some(row()));
+
+    stored["incident"]["state"] = json!({"name": "deferred"});
+    let wire = Wire::answering([Answer::json(&json!({"Item": item(&stored)}))]);
+    let read = wire.world().read(&FINGERPRINT).await.unwrap().unwrap();
+    // It is due.
+    let until = mend_core::time::Timestamp::from_milliseconds(0);
+    assert_eq!(read.incident.unwrap().state, State::Deferred { until });
 }
 
 #[tokio::test]
@@ -769,8 +812,8 @@ async fn failures_are_told_apart() {
 async fn expiry_counts_from_the_write() {
     let (row, report) = (row(), outcome());
     let wire = Wire::answering([Answer::json(&json!({}))]);
-    wire.clock.advance(Duration::from_secs(100));
-    let write = Write { before_states: std::slice::from_ref(&report), ..write_of(&row) };
+    let now = now().plus(Duration::from_secs(100));
+    let write = Write { now, before_states: std::slice::from_ref(&report), ..write_of(&row) };
     wire.world().write(&write).await.unwrap();
     let kept = &wire.calls()[0].body["TransactItems"][1]["Put"]["Item"]["expires_at"];
     assert_eq!(kept, &attribute(&json!(1_772_600_867 + 365 * 86_400)));

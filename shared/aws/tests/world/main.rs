@@ -4,19 +4,33 @@
 #[cfg(test)]
 mod automation;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
+mod calendars;
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod configuration;
+#[cfg(test)]
+mod counters;
 #[cfg(test)]
 mod event_bus;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod gatherings;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod ops_center;
 #[cfg(test)]
+mod parameters;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
-mod switches;
+mod tags;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod topic;
 #[cfg(test)]

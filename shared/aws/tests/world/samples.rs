@@ -63,6 +63,7 @@ pub(crate) fn violation() -> News {
         at: seconds_ago(60),
         recorded_at: seconds_ago(59),
         freshness: Freshness::Live,
+        changed_by: None,
     })
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn outcome() -> AttemptReport {
         attempt: AttemptNumber::FIRST.next(),
         runbook: runbook(),
         execution: execution(),
+        request: None,
         parameters: plan().parameters,
         outcome: Outcome::Failed("the rule came back".to_owned()),
         ended_at: seconds_ago(5),
@@ -93,6 +95,7 @@ pub(crate) fn plan() -> Plan {
             ParameterName::from_static("SecurityGroupId"),
             "sg-0badcafe0badcafe1".to_owned(),
         )]),
+        alarm: None,
     }
 }
 
@@ -105,6 +108,8 @@ pub(crate) fn incident() -> Incident {
         route: RouteName::from_static("close-admin-ports"),
         severity: Severity::High,
         opened_at: seconds_ago(50),
+        earlier: Vec::new(),
+        changed_by: None,
         evidence: Freshness::Live,
         causes: BTreeMap::from([(cause(), CauseRecord { state: CauseState::Violated, at: seconds_ago(60) })]),
         state: State::Remediating(Attempt {
@@ -131,6 +136,9 @@ pub(crate) fn incident() -> Incident {
             Effect::Runbook,
             Effect::Notification(Occasion { change: Change::Responding, number: 2 }),
         ],
+        approval: None,
+        withdrawn: Vec::new(),
+        gathering: None,
         ops_item: Some(OpsItemId::from_static("oi-0123456789ab")),
         ops_item_shows: Some(Shown { status: OpsItemStatus::Open, at: seconds_ago(49) }),
         notes: vec![Note {

@@ -10,6 +10,7 @@ use aws_sdk_ssm::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use mend_aws::{Aws, Clients, Names};
+use mend_core::automation::{Approver, CalendarName, RoleArn};
 use mend_core::mode::Environment;
 use mend_core::time::Timestamp;
 use mend_responder::world::Clock;
@@ -93,6 +94,10 @@ impl Clock for HandClock {
     fn now(&self) -> Timestamp {
         self.0.get()
     }
+
+    async fn wait_until(&self, time: Timestamp) {
+        self.0.set(time);
+    }
 }
 
 #[derive(Debug)]
@@ -124,18 +129,30 @@ impl Wire {
     }
 
     pub(crate) fn world(&self) -> Aws<HandClock> {
+        self.world_with(vec![CalendarName::from_static("Freeze"), CalendarName::from_static("Holidays")])
+    }
+
+    pub(crate) fn world_with(&self, calendars: Vec<CalendarName>) -> Aws<HandClock> {
         let clients = Clients {
             config: client!(aws_sdk_config, self.http),
             dynamodb: client!(aws_sdk_dynamodb, self.http),
             eventbridge: client!(aws_sdk_eventbridge, self.http),
             sns: client!(aws_sdk_sns, self.http),
             ssm: client!(aws_sdk_ssm, self.http),
+            tagging: client!(aws_sdk_resourcegroupstagging, self.http),
         };
         let names = Names {
             table: "mend-dev-ledger".to_owned(),
             topic_arn: "arn:aws:sns:eu-central-1:123456789012:mend-dev".to_owned(),
             event_bus: "mend-dev".to_owned(),
             environment: Environment::Dev,
+            approvers: vec![
+                Approver::from_static("lee"),
+                Approver::from_static("arn:aws:iam::123456789012:role/operators"),
+            ],
+            approval_topic_arn: "arn:aws:sns:eu-central-1:123456789012:Automation-mend-dev".to_owned(),
+            approval_role_arn: RoleArn::from_static("arn:aws:iam::123456789012:role/mend-dev-approval"),
+            calendars,
         };
         Aws::with_clock(clients, names, self.clock.clone())
     }

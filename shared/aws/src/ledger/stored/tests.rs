@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use mend_core::gathering::{Day, GatheringId, GatheringKind};
 use mend_core::policy::Severity;
 use mend_core::signal::{Cause, ConfigRuleName};
 use proptest::collection::{btree_map, vec};
@@ -68,6 +69,9 @@ fn any_effect() -> impl Strategy<Value = Effect> {
     prop_oneof![
         Just(Effect::OpsItem),
         Just(Effect::Runbook),
+        Just(Effect::RequestApproval),
+        Just(Effect::WithdrawApproval),
+        Just(Effect::Breaker),
         occasion().prop_map(Effect::Notification),
         occasion().prop_map(Effect::Event),
     ]
@@ -83,6 +87,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::AlreadyCompliant),
         words().prop_map(Outcome::Failed),
         Just(Outcome::TimedOut),
+        Just(Outcome::Cancelled),
+        words().prop_map(Outcome::NotApproved),
     ]
 }
 
@@ -94,7 +100,7 @@ fn state() -> impl Strategy<Value = State> {
         Just(State::Open),
         plan().prop_map(State::Observed),
         Just(State::Suppressed),
-        Just(State::Deferred),
+        time().prop_map(|until| State::Deferred { until }),
         attempt().prop_map(State::AwaitingApproval),
         attempt().prop_map(State::Remediating),
         Just(State::Escalated),
@@ -108,6 +114,7 @@ fn news() -> impl Strategy<Value = News> {
         signal().prop_map(News::Signal),
         report().prop_map(News::Outcome),
         persons_word().prop_map(News::Person),
+        undoing().prop_map(News::Undoing),
     ]
 }
 
@@ -137,8 +144,9 @@ prop_compose! {
         version in text("[1-9][0-9]{0,9}", DocumentVersion::new),
         role in text("arn:aws:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@-]{1,64}", RoleArn::new),
         parameters in parameters(),
+        alarm in option::of(text("[ -~]{1,255}", AlarmName::new)),
     ) -> Plan {
-        Plan { runbook, version, role, parameters }
+        Plan { runbook, version, role, parameters, alarm }
     }
 }
 
@@ -172,8 +180,9 @@ prop_compose! {
         at in time(),
         recorded_at in time(),
         freshness in freshness(),
+        changed_by in option::of(principal()),
     ) -> Signal {
-        Signal { cause, resource, state, at, recorded_at, freshness }
+        Signal { cause, resource, state, at, recorded_at, freshness, changed_by }
     }
 }
 
@@ -182,7 +191,7 @@ prop_compose! {
         incident in incident_id(),
         attempt in attempt_number(),
         runbook in runbook(),
-        execution in execution(),
+        (execution, request) in (execution(), option::of(execution())),
         parameters in parameters(),
         outcome in outcome(),
         ended_at in time(),
@@ -190,7 +199,7 @@ prop_compose! {
         before_state in option::of(words()),
     ) -> AttemptReport {
         AttemptReport {
-            incident, attempt, runbook, execution, parameters, outcome, ended_at, changes, before_state,
+            incident, attempt, runbook, execution, request, parameters, outcome, ended_at, changes, before_state,
         }
     }
 }
@@ -200,10 +209,48 @@ prop_compose! {
         incident in incident_id(),
         ops_item in text("oi-[0-9a-f]{12}", OpsItemId::new),
         state in cause_word(),
-        by in option::of(text("arn:aws:iam::[0-9]{12}:user/[a-zA-Z0-9_+=,.@-]{1,64}", PrincipalArn::new)),
+        by in option::of(principal()),
         at in time(),
     ) -> PersonsWord {
         PersonsWord { incident, ops_item, state, by, at }
+    }
+}
+
+fn principal() -> impl Strategy<Value = PrincipalArn> {
+    text("arn:aws:iam::[0-9]{12}:user/[a-zA-Z0-9_+=,.@-]{1,64}", PrincipalArn::new)
+}
+
+prop_compose! {
+    fn undoing()(
+        incident in incident_id(),
+        execution in execution(),
+        changes in option::of(words()),
+        exemption in option::of(words()),
+        at in time(),
+    ) -> Undoing {
+        Undoing { incident, execution, changes, exemption, at }
+    }
+}
+
+prop_compose! {
+    fn approval()(
+        attempt in attempt_number(),
+        asked_at in time(),
+        execution in option::of(execution()),
+        is_reminded in any::<bool>(),
+    ) -> Approval {
+        Approval { attempt, asked_at, execution, is_reminded }
+    }
+}
+
+prop_compose! {
+    fn gathering()(
+        route in text("[b-z0-9]{1,64}", RouteName::new),
+        kind in select(&[GatheringKind::Observed, GatheringKind::Storm][..]),
+        // Years of four digits.
+        at in 0..4_102_444_800_000_i64,
+    ) -> GatheringId {
+        GatheringId { route, kind, day: Day::of(Timestamp::from_milliseconds(at)) }
     }
 }
 
@@ -232,8 +279,11 @@ prop_compose! {
     fn incident()(
         // Strategies come in tuples of at most ten.
         (id, resource, opened_at, evidence) in (incident_id(), resource(), time(), freshness()),
+        (earlier, changed_by) in (vec(time(), 0..3), option::of(principal())),
+        (approval, withdrawn, gathering) in
+            (option::of(approval()), vec(approval(), 0..3), option::of(gathering())),
         problem in text("[a-z0-9]{1,64}", Problem::new),
-        route in text("[a-z0-9]{1,64}", RouteName::new),
+        route in text("[b-z0-9]{1,64}", RouteName::new),
         severity in select(&[Severity::Low, Severity::Medium, Severity::High, Severity::Critical][..]),
         causes in btree_map(cause(), cause_record(), 0..4),
         state in state(),
@@ -245,9 +295,9 @@ prop_compose! {
         notes in vec(note(), 0..4),
     ) -> Incident {
         Incident {
-            id, resource, problem, route, severity, opened_at, evidence, causes, state, finished, occasions,
-            people_know,
-            outbox, ops_item, ops_item_shows, notes,
+            id, resource, problem, route, severity, opened_at, earlier, changed_by, evidence, causes, state,
+            finished, occasions, people_know, outbox, approval, withdrawn, gathering, ops_item, ops_item_shows,
+            notes,
         }
     }
 }
@@ -281,8 +331,9 @@ proptest! {
         incident in option::of(text("[0-9a-f]{32}", Fingerprint::new)),
         people_heard_at in option::of(time()),
         rule in option::of(text("[a-z-]{1,64}", ConfigRuleName::new)),
+        kill in option::of(words()),
     ) {
-        let run = LastRun { incident, people_heard_at, rule };
+        let run = LastRun { incident, people_heard_at, rule, kill };
         let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(StoredRun::from(&run)).unwrap();
         let stored: StoredRun = serde_dynamo::from_item(item).unwrap();
         prop_assert_eq!(LastRun::try_from(stored).unwrap(), run);
