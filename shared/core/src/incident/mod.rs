@@ -350,6 +350,8 @@ pub struct Incident {
     pub notes: Vec<Note>,
 }
 
+/// How the sentence begins that says what has undone a repair.
+const UNDONE: &str = "Undone by execution";
 /// So many sentences of the story are kept: they have to fit into one OpsItem field of 20 KB.
 const NOTES: usize = 40;
 
@@ -531,12 +533,14 @@ impl Incident {
         if undoing.incident != self.id {
             return Reason::UnknownIncident(undoing.incident.clone());
         }
-        let changes = undoing.changes.as_deref().map_or_else(String::new, |changes| format!(": {changes}"));
-        let exemption = undoing
-            .exemption
-            .as_deref()
-            .map_or_else(String::new, |exemption| format!(". The parameter {exemption} exempts the resource"));
-        self.tell(undoing.at, format!("Undone by execution {}{changes}{exemption}", undoing.execution));
+        let exempted = || {
+            let exemption = undoing.exemption.as_deref()?;
+            Some(format!("the parameter {exemption} exempts the resource"))
+        };
+        // The runbook's own words speak of the exemption, too.
+        let what = undoing.changes.clone().or_else(exempted);
+        let what = what.map_or_else(String::new, |what| format!(": {}", what.trim_end_matches('.')));
+        self.tell(undoing.at, format!("{UNDONE} {}{what}", undoing.execution));
         Reason::Undone(undoing.execution.clone())
     }
 
@@ -566,6 +570,11 @@ impl Incident {
         if self.notes.last().is_none_or(|note| note.text != sentence) {
             self.tell(now, sentence);
         }
+    }
+
+    /// The sentence of the story that says what undid the last repair, if anything did.
+    pub(crate) fn undoing(&self) -> Option<&String> {
+        self.notes.iter().rev().map(|note| &note.text).find(|text| text.starts_with(UNDONE))
     }
 
     /// Adds a sentence to the story, and to the OpsItem where people look at it.

@@ -153,6 +153,9 @@ fn what_mend_did(incident: &Incident, route: &Route) -> String {
             )
         }
         State::Escalated => what_was_tried(incident),
+        State::Resolved { how: Resolution::Remediated, .. } if incident.undoing().is_some() => {
+            incident.undoing().map(|undone| sentence(undone)).unwrap_or_default()
+        }
         State::Resolved { how: Resolution::Remediated, .. } => {
             let finished = incident.finished.last();
             let changes = finished.and_then(|finished| finished.changes.as_deref());
@@ -237,10 +240,13 @@ fn what_you_need_to_do(incident: &Incident, route: &Route, place: &Place) -> Str
         State::Escalated => {
             "Look at the last execution, repair the resource by hand, and resolve the OpsItem.".to_owned()
         }
+        State::Resolved { how: Resolution::Remediated, .. } if incident.undoing().is_some() => {
+            "Nothing.".to_owned()
+        }
         State::Resolved { how: Resolution::Remediated, .. } => match (&route.undo, incident.latest_attempt()) {
             (Some(undo), Some(Attempt { execution: Some(execution), .. })) => format!(
                 "Nothing. If the change was intended: aws ssm start-automation-execution --document-name {undo} \
-                 --parameters ExecutionId={execution} undoes it, and exempts the resource for a week."
+                 --parameters ExecutionId={execution} undoes it, and exempts the resource for two weeks."
             ),
             _ => "Nothing.".to_owned(),
         },

@@ -2,7 +2,7 @@ use super::*;
 use crate::automation::OpsItemId;
 use crate::guard::Course;
 use crate::incident::tests::{ask, at, incident, plan, report, route, start, wait};
-use crate::incident::{AttemptReport, Occasion};
+use crate::incident::{AttemptReport, Occasion, Undoing};
 
 fn first(change: Change) -> Occasion {
     Occasion { change, number: 1 }
@@ -49,7 +49,7 @@ What happened: reported by Config rule ssh, as of 2023-11-14T22:13:30Z.
 What Mend did: Mend-CloseAdminPorts repaired it and read it back: Closed tcp 22.
 What you need to do: Nothing. If the change was intended: aws ssm start-automation-execution --document-name \
 Mend-RestoreAdminPorts --parameters ExecutionId=2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f undoes it, and exempts the \
-resource for a week.
+resource for two weeks.
 
 OpsItem:   https://eu-central-1.console.aws.amazon.com/systems-manager/opsitems/oi-0a1b2c3d4e5f?region=eu-central-1
 Execution: https://eu-central-1.console.aws.amazon.com/systems-manager/automation/execution/2b7c9e14-8d3f-4c6a-9e05-1a2b3c4d5e6f?region=eu-central-1
@@ -86,6 +86,23 @@ fn every_state_says_what_was_done_and_what_is_to_do() {
         assert!(text.contains(did), "{did} in {text}");
         assert!(text.contains(todo), "{todo} in {text}");
     }
+}
+
+#[test]
+fn what_was_undone_is_not_said_to_be_repaired() {
+    let mut incident = repaired();
+    let undoing = Undoing {
+        incident: incident.id.clone(),
+        execution: ExecutionId::from_static("11111111-2222-4333-8444-555555555555"),
+        changes: Some("Opened tcp 22 again.".to_owned()),
+        exemption: None,
+        at: at(60),
+    };
+    incident.undone(&undoing);
+    let description = OpsItemContent::of(&incident, &route(), &place()).description;
+    let undone =
+        "**What Mend did:** Undone by execution 11111111-2222-4333-8444-555555555555: Opened tcp 22 again.";
+    assert!(description.contains(undone) && !description.contains("repaired it"), "{description}");
 }
 
 #[test]

@@ -61,9 +61,11 @@ fn take(account: &Account, step: &Step) {
             deliver(&clear("ssh", seconds(account)));
         }
         Step::Ends(works) => {
-            let rows = account.rows.borrow().values().any(|(row, _)| {
-                row.incident.as_ref().is_some_and(|incident| incident.running().is_some())
-            });
+            let rows = account
+                .rows
+                .borrow()
+                .values()
+                .any(|(row, _)| row.incident.as_ref().is_some_and(|incident| incident.running().is_some()));
             if rows {
                 let outcome = if *works { Outcome::Remediated } else { Outcome::failed("no permission") };
                 let news = ended(account, outcome, seconds(account));
