@@ -43,6 +43,9 @@ def load_runbook() -> Callable[[str], dict[str, Any]]:
                     parameter["default"] = "observe"
                 case {"Fn::GetAtt": [_, "Arn"]}:
                     parameter["default"] = ROLE_ARN
+        for step in runbook["mainSteps"]:
+            if step["action"] == "aws:waitForAwsResourceProperty":
+                step["timeoutSeconds"] = 1  # what the local cloud does not show at once, it never shows
         return runbook
 
     return load

@@ -113,7 +113,7 @@ def test_it_is_one_parameter_for_people(restore, load_runbook):
     assert parameters.keys() == {"AutomationAssumeRole", "ExecutionId", "LedgerTableName", "ExemptDays"}
 
 
-@pytest.mark.parametrize(("given", "days"), [({}, 7), ({"ExemptDays": "1"}, 1), ({"ExemptDays": "90"}, 90)])
+@pytest.mark.parametrize(("given", "days"), [({}, 14), ({"ExemptDays": "1"}, 1), ({"ExemptDays": "90"}, 90)])
 def test_the_resource_is_exempted_for_so_many_days(undo, restore, repaired, given, days):
     before = datetime.now(UTC).replace(microsecond=0)
     restored = undo(restore, repaired, **given)

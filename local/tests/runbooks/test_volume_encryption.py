@@ -109,3 +109,17 @@ def test_the_before_state_of_another_place_is_refused(run, undo):
     assert refused.status == "Failed"
     assert f"changed account {ACCOUNT_ID} in us-east-1; this is account {ACCOUNT_ID}" in refused.failure
     assert encrypts()
+
+
+def test_a_change_that_shows_late_is_waited_for(run, monkeypatch):
+    original = EbsEncryptionBackend.get_ebs_encryption_by_default
+    shown = [False, False]  # to the first look, and to the first after the change
+    monkeypatch.setattr(
+        EbsEncryptionBackend,
+        "get_ebs_encryption_by_default",
+        lambda self: shown.pop() if shown else original(self),
+    )
+    execution = run(ENABLE)
+    assert execution.succeeded("Remediated"), execution.failure
+    assert execution.steps["AwaitDefault"] == "Success"
+    assert not shown
