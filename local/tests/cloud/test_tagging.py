@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from localcloud import faults
 from localcloud.clients import client
@@ -43,8 +44,9 @@ def tags_of(*arns: str) -> dict[str, list[dict[str, str]]]:
 
 
 def refusal(**request: Any) -> str:
+    impatient = client("resourcegroupstaggingapi", config=Config(retries={"total_max_attempts": 1}))
     with pytest.raises(ClientError) as refused:
-        client("resourcegroupstaggingapi").get_resources(**request)
+        impatient.get_resources(**request)
     return refused.value.response["Error"]["Code"]
 
 
