@@ -124,7 +124,7 @@ impl<W: World> Responder<'_, W> {
         let place = &self.stack.place;
         match effect {
             Effect::OpsItem => match incident.gathering.clone() {
-                Some(gathering) => self.gather(&gathering, incident, route).await,
+                Some(gathering) => self.gather(&gathering, incident, route, tried).await,
                 None => self.bring_ops_item_in_step(incident, route, tried).await,
             },
             Effect::Runbook => {
@@ -181,11 +181,17 @@ impl<W: World> Responder<'_, W> {
     }
 
     /// Takes the incident, as it is now, into its gathering. Whoever begins a gathering tells of it.
-    async fn gather(&self, id: &GatheringId, incident: &Incident, route: &Route) -> Result<(), CallError> {
+    async fn gather(
+        &self,
+        id: &GatheringId,
+        incident: &Incident,
+        route: &Route,
+        tried: &Tried,
+    ) -> Result<(), CallError> {
         let now = self.world.now();
         let member = incident.member(now);
         let gathering = self.world.gather(id, &member, now).await?;
-        let is_mine = gathering.opened_at == now || now.since(gathering.opened_at) > BEGUN;
+        let is_mine = gathering.opened_at == now || tried.0 || now.since(gathering.opened_at) > BEGUN;
         if gathering.ops_item.is_some() || !is_mine {
             return Ok(());
         }

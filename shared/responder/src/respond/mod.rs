@@ -257,9 +257,11 @@ impl<'a, W: World> Responder<'a, W> {
         let mut tried = Tried(false);
         if let Some(incident) = held.row.incident.as_mut().filter(|incident| !incident.outbox.is_empty()) {
             told.because(Reason::Resumed);
-            if incident.outbox.contains(&Effect::OpsItem) {
+            tried = Tried(incident.outbox.contains(&Effect::OpsItem));
+            // A start that may have happened may have changed the OpsItem, too.
+            let starts = [Effect::Runbook, Effect::RequestApproval];
+            if tried.0 || starts.iter().any(|start| incident.outbox.contains(start)) {
                 incident.ops_item_shows = None;
-                tried = Tried(true);
             }
         }
         if let Some(incident) = held.row.incident.as_mut().filter(|_| resumes) {

@@ -349,6 +349,19 @@ fn whoever_dies_beginning_a_gathering_is_followed_by_reconcile() {
 }
 
 #[test]
+fn a_gathering_whose_ops_item_could_not_be_created_at_once_gets_it_by_the_retry() {
+    let account = Account::new();
+    storm(&account, Mode::Observe, 10);
+    account.fail(6, Fault::Throttled);
+    let eleventh = about("sg-10", violated("ssh", 90));
+    assert!(deliver(&account, Mode::Observe, &eleventh).unwrap().is_err());
+    assert_eq!(account.ops_items.borrow().len(), 10);
+    account.pass(20);
+    run_in(Mode::Observe, &account);
+    assert_eq!(account.ops_items.borrow().len(), 11);
+}
+
+#[test]
 fn an_undoing_is_written_into_the_story() {
     let account = Account::new();
     broken(&account, Mode::Enforce, RESOURCE);

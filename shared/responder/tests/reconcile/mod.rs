@@ -510,6 +510,27 @@ fn a_cause_that_changed_its_mind_after_a_persons_word_is_heard_without_an_event(
 }
 
 #[test]
+fn a_start_that_was_resumed_and_not_written_down_leaves_no_ops_item_in_progress() {
+    let account = Account::new();
+    // The start is throttled, and later resumed by a function that dies after it.
+    account.fail(5, Fault::Throttled);
+    assert!(deliver(&account, Mode::Enforce, &violated("ssh", 90)).unwrap().is_err());
+    account.config_says("ssh", RESOURCE, CauseState::Violated, 90);
+    let last = account.calls.borrow().len();
+    account.pass(120);
+    let runs_into = |call| account.calls_since(last).iter().position(|made| *made == call);
+    account.fail(9, Fault::CrashBefore);
+    assert!(reconcile(&account, Mode::Enforce).is_none(), "{:?}", account.calls_since(last));
+    assert!(runs_into(Call::Start).is_some() && runs_into(Call::UpdateOpsItem).is_some());
+    assert_eq!(ops_item_status(&account), OpsItemStatus::InProgress);
+    account.pass(120);
+    let outcome = ended(&account, Outcome::Failed("no".into()), 330);
+    *account.kill.borrow_mut() = Some(KillSwitch::Engaged { why: None, stops: false });
+    answered(&account, Mode::Enforce, &outcome);
+    assert_eq!(ops_item_status(&account), OpsItemStatus::Open);
+}
+
+#[test]
 fn one_run_at_a_time() {
     let account = Account::new();
     account.interrupt(1, |account| {
