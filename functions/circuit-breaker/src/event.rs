@@ -62,7 +62,8 @@ pub(crate) fn parse(
         }
         (action.alarm_data, "alarmData.alarmName")
     } else {
-        let opened = match open::<Detail>(payload, "aws.cloudwatch", "CloudWatch Alarm State Change", place, now)? {
+        let opened = match open::<Detail>(payload, "aws.cloudwatch", "CloudWatch Alarm State Change", place, now)?
+        {
             Ok(opened) => opened,
             Err(decision) => return Ok(Err(decision)),
         };

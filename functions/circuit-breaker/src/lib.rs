@@ -18,12 +18,11 @@ pub async fn handle(payload: Value, hands: Hands<'_>) -> Result<Answer, HandlerE
         Err(decision) => return Ok(decision.into()),
     };
     let opened = hands.responder.alarm(&alarm.name, &alarm.why(), &hands.settings.breaker_alarms).await?;
-    Ok(match opened.is_empty() {
-        true => Decision::new(Verdict::Ignore, Reason::OtherAlarm(alarm.name)),
-        false => Decision {
-            verdict: Verdict::Respond,
-            reasons: opened.into_iter().map(Reason::BreakerOpen).collect(),
-        },
-    }
-    .into())
+    let decision = if opened.is_empty() {
+        Decision::new(Verdict::Ignore, Reason::OtherAlarm(alarm.name))
+    } else {
+        let reasons = opened.into_iter().map(Reason::BreakerOpen).collect();
+        Decision { verdict: Verdict::Respond, reasons }
+    };
+    Ok(decision.into())
 }

@@ -243,7 +243,8 @@ impl<'a, W: World> Responder<'a, W> {
     /// Carries a claimed row until it is settled, or gives it back. `resumes`: without news, what is undecided is
     /// decided again.
     async fn carry(&self, mut held: Held<'_, W>, resumes: bool) -> Result<Answer, ResponseError> {
-        let answer = self.carry_on(&mut held, resumes).await;
+        // On the heap: the future is large, and every handler would carry it along.
+        let answer = Box::pin(self.carry_on(&mut held, resumes)).await;
         // Who has failed before the row was settled must not keep others from it.
         if matches!(answer, Err(ResponseError::Facts(_) | ResponseError::Contention)) {
             held.abandon().await;
