@@ -47,6 +47,7 @@ fn a_violation_becomes_a_signal() {
             at: Timestamp::parse("2026-11-24T05:05:50Z").unwrap(),
             recorded_at: Timestamp::parse("2026-11-24T05:05:58.900Z").unwrap(),
             freshness: Freshness::Live,
+            changed_by: None,
         }
     );
 }

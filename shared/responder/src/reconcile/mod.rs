@@ -135,7 +135,8 @@ impl<W: World> Responder<'_, W> {
             touched: BTreeSet::new(),
             done: Reconciled { complete: true, ..Reconciled::default() },
         };
-        let left = run.go_through(last.clone()).await;
+        // On the heap: the future is large.
+        let left = Box::pin(run.go_through(last.clone())).await;
         let from_the_beginning = last.incident.is_none() && last.rule.is_none();
         let to_the_end = left.incident.is_none() && left.people_heard_at == Some(began_at) && left.rule.is_none();
         run.done.complete &= from_the_beginning && to_the_end && run.done.failures.is_empty();
