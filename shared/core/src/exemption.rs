@@ -99,17 +99,6 @@ impl Exemption {
             Validity::Holds
         }
     }
-
-    /// What operators should hear about it.
-    pub(crate) fn remark(self, now: Timestamp) -> Option<crate::switches::Remark> {
-        use crate::switches::Remark;
-        match self.validity(now) {
-            Validity::Ended => Some(Remark::EndedExemption(self)),
-            Validity::TooLong => Some(Remark::TooLongExemption(self)),
-            Validity::Holds if self.until.since(now) <= Self::WARNING => Some(Remark::EndingExemption(self)),
-            Validity::Holds => None,
-        }
-    }
 }
 
 impl fmt::Display for Exemption {

@@ -12,7 +12,7 @@ use crate::incident::{Incident, Plan};
 use crate::mode::{Environment, Mode};
 use crate::policy::{Route, Severity};
 use crate::signal::Freshness;
-use crate::switches::{BudgetSwitch, KillSwitch, ModeSwitch, Switches};
+use crate::switches::{BudgetSwitch, KillSwitch, ModeSwitch, Remark, Switches, exemption_remark};
 use crate::time::Timestamp;
 
 pub use needs::{Needs, needs};
@@ -26,6 +26,17 @@ pub enum TagExemption {
     Unreadable,
     /// What they say, if they speak of an exemption.
     Read(Option<Result<Exemption, NotAnExemption>>),
+}
+
+impl TagExemption {
+    /// What operators should hear about it.
+    #[must_use]
+    pub fn remark(&self, now: Timestamp) -> Option<Remark> {
+        match self {
+            Self::Read(Some(written)) => exemption_remark(written.clone(), now),
+            Self::NotAsked | Self::Unreadable | Self::Read(None) => None,
+        }
+    }
 }
 
 /// Why the ledger did not take a decision to start.

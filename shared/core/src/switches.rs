@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::exemption::{Exemption, NotAnExemption};
+use crate::exemption::{Exemption, NotAnExemption, Validity};
 use crate::identity::resource_key;
 use crate::mode::{Environment, Mode};
 use crate::policy::{Policy, RouteName};
@@ -223,14 +223,27 @@ pub fn remarks(
         ["budget", route] if is_route(route) => {
             (BudgetSwitch::parse(value) == BudgetSwitch::NotUnderstood).then_some(Remark::NotUnderstood)
         }
-        ["exemptions", route, _] if is_route(route) => match Exemption::parse(value) {
-            Err(not) => Some(Remark::InvalidExemption(not)),
-            Ok(exemption) => exemption.remark(now),
-        },
+        ["exemptions", route, _] if is_route(route) => exemption_remark(Exemption::parse(value), now),
         _ => Some(Remark::UnknownSwitch),
     };
     let of_here = parameters.iter().filter_map(|(name, value)| Some((name, name.strip_prefix(&path)?, value)));
     of_here.filter_map(|(name, switch, value)| Some((name.clone(), remark(switch, value)?))).collect()
+}
+
+/// What operators should hear about an exemption.
+pub(crate) fn exemption_remark(written: Result<Exemption, NotAnExemption>, now: Timestamp) -> Option<Remark> {
+    let exemption = match written {
+        Ok(exemption) => exemption,
+        Err(not) => return Some(Remark::InvalidExemption(not)),
+    };
+    match exemption.validity(now) {
+        Validity::Ended => Some(Remark::EndedExemption(exemption)),
+        Validity::TooLong => Some(Remark::TooLongExemption(exemption)),
+        Validity::Holds if exemption.until.since(now) <= Exemption::WARNING => {
+            Some(Remark::EndingExemption(exemption))
+        }
+        Validity::Holds => None,
+    }
 }
 
 /// Where an environment's switches are.

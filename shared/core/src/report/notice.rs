@@ -22,8 +22,8 @@ pub enum Notice {
     BreakerOpened(OpenBreaker),
     /// A switch or an exemption needs a person's eye.
     Remark {
-        /// The name of the parameter.
-        parameter: String,
+        /// The name of the parameter, or whose tags it is.
+        place: String,
         /// What about it.
         remark: Remark,
     },
@@ -37,14 +37,14 @@ impl Notice {
             Self::KillSwitch { kill, .. } => format!("kill-switch/{kill:?}"),
             // Closed by a person and open again is news.
             Self::BreakerOpened(OpenBreaker { scope, .. }) => format!("breaker/{scope}/{}", Hour::of(now)),
-            Self::Remark { parameter, remark } => match remark {
+            Self::Remark { place, remark } => match remark {
                 Remark::UnknownSwitch | Remark::NotUnderstood | Remark::InvalidExemption(_) => {
-                    format!("remark/{parameter}/{}", name(remark))
+                    format!("remark/{place}/{}", name(remark))
                 }
                 Remark::TooLongExemption(exemption)
                 | Remark::EndingExemption(exemption)
                 | Remark::EndedExemption(exemption) => {
-                    format!("remark/{parameter}/{}/{}", name(remark), exemption.until.milliseconds())
+                    format!("remark/{place}/{}/{}", name(remark), exemption.until.milliseconds())
                 }
             },
         }
@@ -52,11 +52,11 @@ impl Notice {
 
     /// The message.
     #[must_use]
-    pub fn notification(&self, place: &Place, now: Timestamp) -> Notification {
+    pub fn notification(&self, stack: &Place, now: Timestamp) -> Notification {
         let (what, text, severity) = match self {
-            Self::KillSwitch { kill, stopped } => kill_switch(kill, *stopped, place),
-            Self::BreakerOpened(breaker) => breaker_opened(breaker, place),
-            Self::Remark { parameter, remark } => self::remark(parameter, remark),
+            Self::KillSwitch { kill, stopped } => kill_switch(kill, *stopped, stack),
+            Self::BreakerOpened(breaker) => breaker_opened(breaker, stack),
+            Self::Remark { place, remark } => self::remark(place, remark),
         };
         let (change, route) = match self {
             Self::KillSwitch { .. } => ("KillSwitch", "all".to_owned()),
@@ -64,7 +64,7 @@ impl Notice {
             Self::Remark { .. } => ("Remark", "all".to_owned()),
         };
         Notification::about_mend(
-            place,
+            stack,
             &what,
             text,
             json!({"id": self.key(now), "notice": change, "what": what}),
@@ -138,37 +138,37 @@ fn breaker_opened(OpenBreaker { scope, why }: &OpenBreaker, place: &Place) -> (S
     (format!("Circuit breaker open: {scope}"), text, "high")
 }
 
-fn remark(parameter: &str, remark: &Remark) -> (String, String, &'static str) {
+fn remark(place: &str, remark: &Remark) -> (String, String, &'static str) {
     let (what, happened, to_do) = match remark {
         Remark::UnknownSwitch => (
             "A switch does nothing",
-            format!("the parameter {parameter} is none of Mend's switches."),
+            format!("{place} is none of Mend's switches."),
             "correct its name, or delete it.".to_owned(),
         ),
         Remark::NotUnderstood => (
             "A switch is not understood",
-            format!("the value of {parameter} is none, so the safe one holds: observe, or no start at all."),
+            format!("the value of {place} is none, so the safe one holds: observe, or no start at all."),
             "a mode is off, observe, approve or enforce; a budget is a whole number.".to_owned(),
         ),
         Remark::InvalidExemption(not) => (
             "An exemption does not hold",
-            format!("{parameter}: {not}."),
+            format!("{place}: {not}."),
             "correct it, or delete it. Until then the resource is not exempt.".to_owned(),
         ),
         Remark::TooLongExemption(Exemption { until, .. }) => (
             "An exemption does not hold",
-            format!("{parameter} ends at {until}, more than 90 days ahead."),
+            format!("{place} ends at {until}, more than 90 days ahead."),
             "choose an earlier end. Until then the resource is not exempt.".to_owned(),
         ),
         Remark::EndingExemption(exemption) => (
             "An exemption ends soon",
-            format!("{parameter} holds {exemption}."),
+            format!("{place} holds {exemption}."),
             "nothing, if it may end: then Mend answers again. Otherwise write a later end.".to_owned(),
         ),
         Remark::EndedExemption(exemption) => (
             "An exemption has ended",
-            format!("{parameter} held {exemption}. Mend answers again."),
-            "delete the parameter.".to_owned(),
+            format!("{place} held {exemption}. Mend answers again."),
+            "delete it.".to_owned(),
         ),
     };
     let text = format!("What happened: {happened}\nWhat you need to do: {to_do}\n");

@@ -77,8 +77,8 @@ impl<W: World> Run<'_, '_, W> {
     async fn tell_remarks(&self, parameters: &BTreeMap<String, String>) -> Result<(), CallError> {
         let (environment, now) = (self.responder.stack.place.environment, self.responder.world.now());
         let remarks = remarks(environment, self.responder.policy, parameters, now);
-        for (parameter, remark) in remarks.into_iter().take(REMARKS) {
-            self.responder.tell_once(&Notice::Remark { parameter, remark }).await?;
+        for (place, remark) in remarks.into_iter().take(REMARKS) {
+            self.responder.tell_once(&Notice::Remark { place, remark }).await?;
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl<'a, W: World> Responder<'a, W> {
     }
 
     /// Whether deciding again about an open problem would come to anything else, as far as is known of what the
-    /// ledger would refuse.
+    /// ledger would refuse. People are told what they should hear about the exemption in the resource's tags.
     pub(crate) async fn would_change(
         &self,
         incident: &Incident,
@@ -170,7 +170,15 @@ impl<'a, W: World> Responder<'a, W> {
             return Ok(false);
         };
         let facts = self.facts(incident, route, refusal).await?;
+        let remark = facts.tags.remark(facts.now);
         let (course, reasons) = decide(route, incident, facts);
+        if let Some(remark) = remark {
+            let place = format!("The tags of {} {}", incident.resource.kind, incident.resource.id);
+            // What is told once can be told by the next run.
+            if let Err(error) = self.tell_once(&Notice::Remark { place, remark }).await {
+                warn!("{}", chain(&error));
+            }
+        }
         let mut decided = incident.clone();
         decided.take(course, &reasons, self.world.now());
         Ok(decided != *incident)

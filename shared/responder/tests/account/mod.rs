@@ -114,6 +114,8 @@ pub(crate) struct Account {
     /// Other parameters.
     pub(crate) parameters: RefCell<BTreeMap<String, String>>,
     pub(crate) calendar: Cell<Option<CalendarState>>,
+    /// Of every resource.
+    pub(crate) tags: RefCell<ExemptionTags>,
     pub(crate) running: RefCell<BTreeMap<Fingerprint, RouteName>>,
     hours: RefCell<BTreeMap<(RouteName, String), u32>>,
     next_start: Cell<Option<Timestamp>>,
@@ -792,7 +794,7 @@ impl Calendars for Account {
 
 impl Tags for Account {
     async fn exemption_tags(&self, _: &str) -> Result<ExemptionTags, CallError> {
-        self.call(Call::Tags, || Ok(ExemptionTags::default())).await
+        self.call(Call::Tags, || Ok(self.tags.borrow().clone())).await
     }
 }
 
@@ -894,6 +896,7 @@ pub(crate) fn policy() -> Policy {
     Policy::new(vec![
         route("close-admin-ports", "open-admin-ports", "*ssh*"),
         route("describe-groups", "no-description", "*description*"),
+        Route { is_exempt_by_tag: true, ..route("block-group", "public-group", "*public*") },
     ])
 }
 

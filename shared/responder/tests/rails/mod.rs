@@ -5,6 +5,7 @@ mod orders;
 use mend_core::automation::ExecutionId;
 use mend_core::calendar::CalendarState;
 use mend_core::decision::{Reason, Verdict};
+use mend_core::exemption::ExemptionTags;
 use mend_core::incident::{Outcome, Resolution, State, Undoing};
 use mend_core::mode::Mode;
 use mend_core::report::OpsItemStatus;
@@ -247,6 +248,32 @@ fn an_exemption_suppresses_is_told_before_its_end_and_ends_by_itself() {
     run(&account);
     assert_eq!(started(&account), 1, "{}", story(&account));
     assert!(account.subjects().contains(&"[Mend dev] An exemption has ended".to_owned()));
+}
+
+#[test]
+fn tags_exempt_where_the_route_allows_it() {
+    let account = Account::new();
+    *account.tags.borrow_mut() = ExemptionTags {
+        exempt: Some("true".to_owned()),
+        until: Some("2023-12-24".to_owned()),
+        reason: Some("a website".to_owned()),
+    };
+    account.config_says("public", RESOURCE, CauseState::Violated, 90);
+    let answer = answered(&account, Mode::Enforce, &violated("public", 90));
+    assert_eq!((answer.decision, reasons(&answer)), (Verdict::Suppress, vec!["cause-violated", "exempt"]));
+    run(&account);
+    assert!(account.notifications.borrow().is_empty());
+    account.tags.borrow_mut().until = Some("2023-11-20".to_owned());
+    run(&account);
+    run(&account);
+    assert_eq!(account.subjects(), ["[Mend dev] An exemption ends soon"]);
+    let text = account.notifications.borrow()[0].text.clone();
+    assert!(text.contains("The tags of AWS::EC2::SecurityGroup sg-0badcafe"), "{text}");
+    // Where the route does not allow it, nobody asks.
+    let elsewhere = Account::new();
+    *elsewhere.tags.borrow_mut() = account.tags.borrow().clone();
+    assert_eq!(broken(&elsewhere, Mode::Enforce, RESOURCE).decision, Verdict::Respond);
+    assert!(!elsewhere.calls.borrow().contains(&Call::Tags));
 }
 
 #[test]
