@@ -46,8 +46,9 @@ const CHANGES: &str = "Conclude.Changes";
 /// Restore runbooks say which incident's repair they have undone, and which parameter exempts the resource since.
 const INCIDENT: &str = "Conclude.Incident";
 const EXEMPTION: &str = "Conclude.Exemption";
-/// The step of `Mend-ApproveAndRun` that asks, and the id of the child that it runs.
+/// The steps of `Mend-ApproveAndRun` that ask people, and the switches after that; and the id of the child.
 const REQUEST: &str = "RequestApproval";
+const ASK_AGAIN: &str = "AskAgain";
 const CHILD: &str = "Run.ExecutionId";
 /// A step that records what it found, before anything is changed, has an output of this name.
 const BEFORE_STATE: &str = ".BeforeState";
@@ -134,16 +135,20 @@ impl Execution {
     /// How the question for approval ended, or the child that was approved.
     fn answer(&self) -> Option<Outcome> {
         let ended = self.outcome()?;
-        let asked = self.steps.get(REQUEST).map(String::as_str);
-        Some(match (self.status.as_str(), asked) {
-            ("Success", _) | (_, Some("Success" | "Approved")) => ended,
-            (_, Some("TimedOut")) | ("TimedOut", _) => Outcome::not_approved("nobody answered in time"),
-            (_, Some("Cancelled")) | ("Cancelled" | "Canceled", _) => {
+        let step = |name: &str| self.steps.get(name).map(String::as_str);
+        let why = || self.failure.clone().unwrap_or_else(|| "the request failed without a message".to_owned());
+        Some(match (self.status.as_str(), step(REQUEST), step(ASK_AGAIN)) {
+            ("Success", _, _) => ended,
+            (_, Some("Success" | "Approved"), Some("Failed" | "TimedOut")) => Outcome::held_back(&why()),
+            (_, Some("Success" | "Approved"), _) => ended,
+            (_, Some("TimedOut"), _) | ("TimedOut", _, _) => Outcome::not_approved("nobody answered in time"),
+            (_, Some("Cancelled"), _) | ("Cancelled" | "Canceled", _, _) => {
                 Outcome::not_approved("the request was cancelled")
             }
-            (_, Some("Rejected")) | ("Rejected", _) => Outcome::not_approved("it was rejected"),
-            // Nobody could be asked.
-            (_, Some(_) | None) => ended,
+            (_, Some("Rejected"), _) | ("Rejected", _, _) => Outcome::not_approved("it was rejected"),
+            // How AWS shows a no is not documented; and whom nobody could ask, a person has to look at, too.
+            _ if why().to_lowercase().contains("rejected") => Outcome::not_approved("it was rejected"),
+            _ => Outcome::not_approved(&why()),
         })
     }
 }

@@ -58,6 +58,8 @@ pub enum Reason {
     NoApprovers,
     /// The request for approval was rejected, or nobody answered it.
     NotApproved(AttemptNumber, String),
+    /// A guard rail closed before the attempt could begin.
+    HeldBack(AttemptNumber, String),
     /// The alarm does not ring.
     NotRinging(AlarmName),
     /// Neither a route nor the stack names the alarm.
@@ -204,6 +206,7 @@ impl fmt::Display for Reason {
                 f.write_str("approval is needed and the stack's parameter Approvers names nobody")
             }
             Self::NotApproved(number, why) => write!(f, "attempt {number} was not approved: {why}"),
+            Self::HeldBack(number, why) => write!(f, "attempt {number} was held back: {why}"),
             Self::NotRinging(alarm) => {
                 write!(f, "the alarm {alarm} does not ring, and only a person closes a breaker")
             }
@@ -320,6 +323,7 @@ impl Reason {
             Self::Flapping(_) => "flapping",
             Self::NoApprovers => "no-approvers",
             Self::NotApproved(..) => "not-approved",
+            Self::HeldBack(..) => "held-back",
             Self::NotRinging(_) => "not-ringing",
             Self::OtherAlarm(_) => "other-alarm",
             Self::Undone(_) => "undone",

@@ -263,6 +263,11 @@ impl Incident {
             (Outcome::Failed(why), _) => (report.outcome.clone(), Err(why.clone())),
             (Outcome::TimedOut, _) => (Outcome::TimedOut, Err("it took too long".to_owned())),
             (Outcome::Cancelled, _) => (Outcome::Cancelled, Err("it was cancelled".to_owned())),
+            (Outcome::HeldBack(why), _) => {
+                let reason = Reason::HeldBack(attempt.number, why.clone());
+                self.finish(attempt, report.outcome.clone(), report.ended_at, None);
+                return self.try_again(reason, attempts, now);
+            }
             (Outcome::NotApproved(why), _) => {
                 let reason = Reason::NotApproved(attempt.number, why.clone());
                 self.finish(attempt, report.outcome.clone(), report.ended_at, None);
@@ -366,6 +371,18 @@ impl Incident {
         self.try_again(reason, attempts, now)
     }
 
+    /// Gives up a start, or a request for approval, that was not allowed to happen: it is decided again.
+    #[must_use]
+    pub fn give_up(&mut self, why: &str, attempts: u8, now: Timestamp) -> Heard {
+        let (State::Remediating(attempt) | State::AwaitingApproval(attempt)) = &self.state else {
+            return Heard::nothing(Reason::AlreadyKnown);
+        };
+        let attempt = attempt.clone();
+        let reason = Reason::HeldBack(attempt.number, why.to_owned());
+        self.finish(attempt, Outcome::held_back(why), now, None);
+        self.try_again(reason, attempts, now)
+    }
+
     fn finish(&mut self, attempt: Attempt, outcome: Outcome, ended_at: Timestamp, changes: Option<String>) {
         self.withdraw();
         if outcome.is_failure() {
@@ -381,11 +398,12 @@ impl Incident {
             return Heard::new(Consequence::Resolved, [failure]);
         }
         self.state = State::Open;
-        if self.next_attempt().number() <= attempts {
+        let begun = self.finished.iter().filter(|finished| finished.outcome.has_begun()).count();
+        if begun < usize::from(attempts) {
             let next = Reason::NextAttempt(self.next_attempt());
             return Heard::new(Consequence::Undecided, [failure, next]);
         }
-        let exhausted = Reason::AttemptsExhausted(self.finished.len());
+        let exhausted = Reason::AttemptsExhausted(begun);
         self.escalate(vec![failure, exhausted], now)
     }
 

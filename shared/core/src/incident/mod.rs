@@ -88,8 +88,10 @@ pub enum Outcome {
     TimedOut,
     /// Stopped before its end, by a person or by the kill switch.
     Cancelled,
-    /// A person said no, or nobody answered in time: nothing was started.
+    /// A person said no, nobody answered in time, or nobody could be asked: nothing was started.
     NotApproved(String),
+    /// A guard rail closed before it could begin: nothing was started.
+    HeldBack(String),
 }
 
 impl Outcome {
@@ -105,12 +107,31 @@ impl Outcome {
         Self::NotApproved(one_line(why))
     }
 
+    /// A guard rail's reason, likewise.
+    #[must_use]
+    pub fn held_back(why: &str) -> Self {
+        Self::HeldBack(one_line(why))
+    }
+
     /// Whether it says that the route's repairs do not work.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
         match self {
             Self::Failed(_) | Self::TimedOut => true,
-            Self::Remediated | Self::AlreadyCompliant | Self::Cancelled | Self::NotApproved(_) => false,
+            Self::Remediated
+            | Self::AlreadyCompliant
+            | Self::Cancelled
+            | Self::NotApproved(_)
+            | Self::HeldBack(_) => false,
+        }
+    }
+
+    /// Whether the runbook began.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        match self {
+            Self::Remediated | Self::AlreadyCompliant | Self::Failed(_) | Self::TimedOut | Self::Cancelled => true,
+            Self::NotApproved(_) | Self::HeldBack(_) => false,
         }
     }
 }
@@ -479,7 +500,16 @@ impl Incident {
     /// Lets a gathering stand for the incident, before people hear of it.
     pub fn join(&mut self, gathering: GatheringId) {
         self.gathering = Some(gathering);
-        self.outbox.retain(|effect| !matches!(effect, Effect::Notification(_)));
+        let calls_a_person = |occasion: &Occasion| occasion.change == Change::Escalated;
+        self.outbox.retain(|effect| match effect {
+            Effect::Notification(occasion) => calls_a_person(occasion),
+            Effect::OpsItem
+            | Effect::Runbook
+            | Effect::RequestApproval
+            | Effect::WithdrawApproval
+            | Effect::Breaker
+            | Effect::Event(_) => true,
+        });
     }
 
     /// The incident as its gathering shows it.

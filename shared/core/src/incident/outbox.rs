@@ -127,8 +127,8 @@ impl Incident {
             | Change::Reopened
             | Change::Resolved => {}
         }
-        // Of what a gathering stands for, people hear from the gathering.
-        if for_people && self.gathering.is_none() {
+        // Of what a gathering stands for, people hear from the gathering, unless one of them has to look.
+        if for_people && (self.gathering.is_none() || change == Change::Escalated) {
             self.put(Effect::Notification(occasion));
         }
         self.put(Effect::Event(occasion));

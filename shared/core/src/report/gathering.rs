@@ -45,7 +45,7 @@ impl Roll {
     /// Takes in one incident.
     pub fn add(&mut self, member: Member) {
         *self.states.entry(member.state.clone()).or_default() += 1;
-        if member.state == "resolved" {
+        if RESTING.contains(&member.state.as_str()) {
             return;
         }
         let escalated = self.listed.iter().filter(|listed| listed.state == ESCALATED).count();
@@ -63,27 +63,23 @@ impl Roll {
         self.states.values().sum()
     }
 
-    /// How many are not over.
+    /// How many may need anything.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.all() - self.states.get("resolved").copied().unwrap_or_default()
+        self.all() - RESTING.iter().filter_map(|state| self.states.get(*state)).sum::<usize>()
     }
 
-    /// `12 open (10 observed, 2 escalated), 3 resolved`
+    /// `12 open: 10 observed, 2 escalated, 3 resolved`
     #[must_use]
     pub fn sentence(&self) -> String {
-        let open: Vec<_> = self
-            .states
-            .iter()
-            .filter(|(state, _)| *state != "resolved")
-            .map(|(state, count)| format!("{count} {state}"))
-            .collect();
-        let states = if open.is_empty() { String::new() } else { format!(" ({})", open.join(", ")) };
-        format!("{} open{states}, {} resolved", self.open(), self.all() - self.open())
+        let states: Vec<_> = self.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        format!("{} open: {}", self.open(), states.join(", "))
     }
 }
 
 const ESCALATED: &str = "escalated";
+/// Where nothing is to be done, at least until something changes.
+const RESTING: [&str; 2] = ["resolved", "suppressed"];
 
 impl Gathering {
     /// OpsCenter makes one OpsItem for it, while that is not resolved.

@@ -197,7 +197,7 @@ fn what_was_tried(incident: &Incident) -> String {
         Outcome::TimedOut => "it took too long",
         Outcome::Cancelled => "it was cancelled",
         Outcome::Remediated | Outcome::AlreadyCompliant => "the repair did not last",
-        Outcome::NotApproved(_) => return nothing(),
+        Outcome::NotApproved(_) | Outcome::HeldBack(_) => return nothing(),
     };
     let times = match finished.attempt.number.number() {
         1 => "once".to_owned(),

@@ -77,8 +77,12 @@ impl<W: World> Run<'_, '_, W> {
     async fn tell_remarks(&self, parameters: &BTreeMap<String, String>) -> Result<(), CallError> {
         let (environment, now) = (self.responder.stack.place.environment, self.responder.world.now());
         let remarks = remarks(environment, self.responder.policy, parameters, now);
-        for (place, remark) in remarks.into_iter().take(REMARKS) {
-            self.responder.tell_once(&Notice::Remark { place, remark }).await?;
+        let mut told = 0;
+        for (place, remark) in remarks {
+            told += usize::from(self.responder.tell_once(&Notice::Remark { place, remark }).await?);
+            if told == REMARKS {
+                break;
+            }
         }
         Ok(())
     }

@@ -75,7 +75,8 @@ impl<W: World> Responder<'_, W> {
         tried: &mut Tried,
     ) -> Carried {
         let mut left = None;
-        let mut postponed = if permit.starts { Vec::new() } else { vec![Effect::Runbook] };
+        let mut postponed =
+            if permit.starts { Vec::new() } else { vec![Effect::Runbook, Effect::RequestApproval] };
         while let Some(effect) = incident.outbox.iter().copied().find(|effect| !postponed.contains(effect)) {
             if self.world.now().plus(RESERVE) >= self.invocation.deadline {
                 return Carried::Left(Left::OutOfTime);
@@ -190,7 +191,11 @@ impl<W: World> Responder<'_, W> {
     ) -> Result<(), CallError> {
         let now = self.world.now();
         let member = incident.member(now);
-        let gathering = self.world.gather(id, &member, now).await?;
+        let mut gathering = self.world.gather(id, &member, now).await?;
+        if gathering.is_over && !incident.state.is_over() {
+            // It begins anew, and so does its OpsItem.
+            gathering = Gathering { opened_at: now, ops_item: None, is_over: false, ..gathering };
+        }
         let is_mine = gathering.opened_at == now || tried.0 || now.since(gathering.opened_at) > BEGUN;
         if gathering.ops_item.is_some() || !is_mine {
             return Ok(());

@@ -235,7 +235,7 @@ fn ended(before: Option<&Incident>, after: &Incident) -> Option<bool> {
         Outcome::Remediated | Outcome::AlreadyCompliant | Outcome::Failed(_) | Outcome::TimedOut => {
             Some(finished.outcome.is_failure())
         }
-        Outcome::Cancelled | Outcome::NotApproved(_) => None,
+        Outcome::Cancelled | Outcome::NotApproved(_) | Outcome::HeldBack(_) => None,
     }
 }
 

@@ -15,13 +15,13 @@ mod intake;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mend_core::automation::{AlarmName, DocumentVersion, RoleArn, RoleFamily};
+use mend_core::automation::{APPROVE_AND_RUN, AlarmName, DocumentVersion, RoleArn, RoleFamily, RunbookName};
 use mend_core::calendar::CalendarState;
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::exemption::Exemption;
 use mend_core::guard::{self, Course, Facts, Refusal, TagExemption, decide};
 use mend_core::identity::Fingerprint;
-use mend_core::incident::{AttemptReport, Effect, Incident, PersonsWord, Plan, State, Undoing};
+use mend_core::incident::{Attempt, AttemptReport, Effect, Incident, PersonsWord, Plan, State, Undoing};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
 use mend_core::report::{Notice, Place};
@@ -331,9 +331,9 @@ impl<'a, W: World> Responder<'a, W> {
         Err(ResponseError::Contention)
     }
 
-    /// Whether a start that was decided earlier, and waits in the outbox, may still happen: the same guard rails
-    /// are asked again. It is not withdrawn at once, because it may have happened, its answer lost. `reconcile`
-    /// gives it up when nothing complains any more, or after a day, if it finds no execution of it.
+    /// Whether a start or a request that was decided earlier, and waits in the outbox, may still happen: the same
+    /// guard rails are asked again. It is not withdrawn at once, because it may have happened, its answer lost.
+    /// `reconcile` gives it up when nothing complains any more, or after a day, if it finds no execution of it.
     async fn ask_leave(
         &self,
         incident: &mut Incident,
@@ -341,14 +341,13 @@ impl<'a, W: World> Responder<'a, W> {
         resumes: bool,
         told: &mut Told,
     ) -> Result<Leave, ResponseError> {
-        let Some(attempt) = incident.running().filter(|_| incident.outbox.contains(&Effect::Runbook)) else {
-            return Ok(Leave::Given);
-        };
-        let attempt = attempt.clone();
+        let Some((attempt, document)) = waiting(incident) else { return Ok(Leave::Given) };
         let (patience, why, mut reasons) = if incident.is_violated() {
             let facts = self.facts(incident, route, None).await?;
             let (course, reasons) = decide(route, incident, facts);
-            if matches!(course, Course::Start(..)) {
+            if matches!(course, Course::Start(..))
+                || matches!(course, Course::Ask(..)) && document == APPROVE_AND_RUN
+            {
                 return Ok(Leave::Given);
             }
             (GIVEN_UP, "it was not allowed to begin for a day", reasons)
@@ -358,15 +357,20 @@ impl<'a, W: World> Responder<'a, W> {
         let now = self.world.now();
         if resumes && now.since(attempt.planned_at) > patience {
             let (id, since) = (&incident.id, attempt.planned_at);
-            let found = self.world.find_execution(&attempt.plan.runbook, id, attempt.number, since).await;
+            let found = self.world.find_execution(&document, id, attempt.number, since).await;
             match known(found)? {
+                Some(Some(execution)) if document == APPROVE_AND_RUN => {
+                    incident.asked(Some(execution));
+                    incident.done(Effect::RequestApproval);
+                    return Ok(Leave::Given);
+                }
                 Some(Some(execution)) => {
                     incident.started(Some(execution), now);
                     incident.done(Effect::Runbook);
                     return Ok(Leave::Given);
                 }
                 Some(None) => {
-                    let heard = incident.could_not_start(why, route.attempts, now);
+                    let heard = incident.give_up(why, route.attempts, now);
                     told.heard(&[heard]);
                     return Ok(Leave::GivenUp);
                 }
@@ -536,18 +540,40 @@ impl<'a, W: World> Responder<'a, W> {
     pub(crate) async fn open_breaker(&self, breaker: OpenBreaker) -> Result<(), CallError> {
         let name = breaker_parameter(self.stack.place.environment, &breaker.scope);
         self.world.create_parameter(&name, &format!("open: {}", breaker.why)).await?;
-        self.tell_once(&Notice::BreakerOpened(breaker)).await
+        self.tell_once(&Notice::BreakerOpened(breaker)).await.map(drop)
     }
 
-    /// Tells people what they have not been told.
-    pub(crate) async fn tell_once(&self, notice: &Notice) -> Result<(), CallError> {
+    /// Tells people what they have not been told. `false`: they have.
+    pub(crate) async fn tell_once(&self, notice: &Notice) -> Result<bool, CallError> {
         let now = self.world.now();
         let key = notice.key(now);
         if self.world.is_told(&key).await? {
-            return Ok(());
+            return Ok(false);
         }
         self.world.publish(&notice.notification(&self.stack.place, now)).await?;
-        self.world.mark_told(&key, now).await
+        self.world.mark_told(&key, now).await?;
+        Ok(true)
+    }
+}
+
+/// The attempt whose start, or request for approval, waits in the outbox, and the document that it would run.
+fn waiting(incident: &Incident) -> Option<(Attempt, RunbookName)> {
+    match &incident.state {
+        State::Remediating(attempt) if incident.outbox.contains(&Effect::Runbook) => {
+            Some((attempt.clone(), attempt.plan.runbook.clone()))
+        }
+        State::AwaitingApproval(attempt) if incident.outbox.contains(&Effect::RequestApproval) => {
+            Some((attempt.clone(), APPROVE_AND_RUN))
+        }
+        State::Open
+        | State::Observed(_)
+        | State::Suppressed
+        | State::Deferred { .. }
+        | State::AwaitingApproval(_)
+        | State::Remediating(_)
+        | State::Escalated
+        | State::Reopened
+        | State::Resolved { .. } => None,
     }
 }
 

@@ -342,7 +342,7 @@ fn a_storm_gathers_in_one_ops_item_and_each_incident_is_healed_all_the_same() {
     assert_eq!(account.notifications.borrow().len(), 11);
     run_in(Mode::Observe, &account);
     let gathering = account.gatherings.borrow().values().next().unwrap().clone();
-    assert_eq!(gathering.stands, "20 open (20 observed), 0 resolved");
+    assert_eq!(gathering.stands, "20 open: 20 observed");
     // A digest a day later, and not before.
     run_in(Mode::Observe, &account);
     assert_eq!(account.notifications.borrow().len(), 11);
