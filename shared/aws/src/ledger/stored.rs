@@ -407,6 +407,7 @@ pub(super) enum StoredOutcome {
     TimedOut,
     Cancelled,
     NotApproved(String),
+    HeldBack(String),
 }
 
 impl From<&Outcome> for StoredOutcome {
@@ -418,6 +419,7 @@ impl From<&Outcome> for StoredOutcome {
             Outcome::TimedOut => Self::TimedOut,
             Outcome::Cancelled => Self::Cancelled,
             Outcome::NotApproved(why) => Self::NotApproved(why.clone()),
+            Outcome::HeldBack(why) => Self::HeldBack(why.clone()),
         }
     }
 }
@@ -431,6 +433,7 @@ impl From<StoredOutcome> for Outcome {
             StoredOutcome::TimedOut => Self::TimedOut,
             StoredOutcome::Cancelled => Self::Cancelled,
             StoredOutcome::NotApproved(why) => Self::NotApproved(why),
+            StoredOutcome::HeldBack(why) => Self::HeldBack(why),
         }
     }
 }

@@ -216,6 +216,8 @@ impl<W: World> Responder<'_, W> {
         let content = gathering.content(roll, route, place, &self.stack.ledger_table);
         gathering.stands = roll.sentence();
         gathering.ops_item = Some(self.world.create(&content).await?);
+        // Its digest follows from then on, also where people cannot be told now.
+        self.world.keep_gathering(&gathering).await?;
         self.world.publish(&gathering.notification(None, route, place, now)).await?;
         gathering.told_at = Some(now);
         self.world.keep_gathering(&gathering).await

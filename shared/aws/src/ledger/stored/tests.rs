@@ -89,6 +89,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::TimedOut),
         Just(Outcome::Cancelled),
         words().prop_map(Outcome::NotApproved),
+        words().prop_map(Outcome::HeldBack),
     ]
 }
 
