@@ -249,13 +249,7 @@ def test_the_restore_runbook_undoes_it_from_the_execution_id(account: Account):
     account.settled(group_id, "resolved")
     assert account.rules(group_id) == WANTED | NARROWER
     data = account.ops_item(group_id)["OperationalData"]
-    parameters = {
-        "AutomationAssumeRole": account.stack.outputs["NetworkAutomationRoleArn"],
-        "LedgerTableName": account.stack.outputs["LedgerTableName"],
-        "ExecutionId": data["mend/execution"]["Value"],
-        "Incident": data["mend/incident"]["Value"],
-        "Attempt": "1",
-    }
+    parameters = {"ExecutionId": data["mend/execution"]["Value"]}
     restored = account.run("Mend-RestoreAdminPorts", parameters)
     assert restored["AutomationExecutionStatus"] == "Success", restored.get("FailureMessage")
     assert restored["Outputs"]["Conclude.Outcome"] == ["Restored"]
@@ -266,6 +260,6 @@ def test_the_restore_runbook_undoes_it_from_the_execution_id(account: Account):
     for execution in (restored, again):
         answer = account.outcome_answer(execution["AutomationExecutionId"])
         assert answer["decision"] == "ignore"
-        assert answer["reasons"] == ["the execution undid a repair, so it is no attempt at one"]
+        assert answer["reasons"] == [f"execution {execution['AutomationExecutionId']} undid the repair"]
     assert account.ops_item(group_id)["Status"] == "Resolved"
     assert len(account.executions(group_id)) == 1

@@ -143,20 +143,14 @@ def test_a_route_repairs_proves_and_can_be_undone(account: Account, case: Case):
     execution = account.ended(answer["execution"])
     assert execution["DocumentName"] == case.runbook
     assert execution["Outputs"]["Conclude.Outcome"] == ["Remediated"]
-    undone = account.run(
-        case.undo,
-        {
-            "AutomationAssumeRole": account.stack.outputs[case.role],
-            "LedgerTableName": account.stack.outputs["LedgerTableName"],
-            "ExecutionId": answer["execution"],
-            "Incident": answer["incident"],
-            "Attempt": "1",
-        },
-    )
+    undone = account.run(case.undo, {"ExecutionId": answer["execution"]})
     assert undone["AutomationExecutionStatus"] == "Success", undone.get("FailureMessage")
     assert not case.is_right(resource_id)
 
-    # The next look of the rule finds it again, and the next repair is a new incident's.
+    account.outcome_answer(undone["AutomationExecutionId"])
+
+    # Once the exemption is gone, the next look finds it again, and the next repair is a new incident's.
+    client("ssm").delete_parameter(Name=undone["Outputs"]["Conclude.Exemption"][0])
     (again,) = account.deliver(event(case.violated, resource_id))
     assert again["incident"] == answer["incident"].removesuffix("1") + "2"
     resolved(account, again["incident"])
