@@ -100,6 +100,10 @@ impl Gathering {
                 member.resource.kind, member.resource.id, member.state, member.incident
             );
         }
+        if list.is_empty() {
+            // OpsCenter refuses an empty value.
+            list.push_str("None is open.\n");
+        }
         let query = self.query(table);
         let description = format!(
             "{}\n\n{}.\n\nThe first {LISTED} that are open are in the operational data under `mend/resources`. All of them:\n\n\
@@ -110,6 +114,10 @@ impl Gathering {
             self.what_you_need_to_do(roll),
         );
         let searchable = OperationalValue::Searchable;
+        if list.is_empty() {
+            // OpsCenter takes no empty value.
+            list.push_str("none");
+        }
         OpsItemContent {
             title: format!("{}: {}", route.title, self.title()),
             description: cut(description, 2_048),
