@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from localcloud import clients, journal
+from localcloud import clients, clock, journal
+from localcloud.config.evaluations import config, evaluations_of
 from localcloud.deploy import Stack
 from localcloud.functions import stop_all
 from localcloud.settings import settings
@@ -20,6 +21,10 @@ from .config_events import Event
 
 WAIT_SECONDS = 60.0
 RUNBOOK = "Mend-CloseAdminPorts"
+APPROVE_AND_RUN = "Mend-ApproveAndRun"
+RULE = "mend-dev-restricted-ssh"
+"""One of the stack's own Config rules: what it finds, Config keeps; of other rules it knows nothing."""
+SWITCHES = "/mend/dev/"
 FINAL = {"Success", "Failed", "TimedOut", "Cancelled"}
 
 SSH_TO_THE_WORLD = ("tcp", 22, 22, "0.0.0.0/0", "SSH, for now")
@@ -273,7 +278,12 @@ class Account:
 
     def notifications(self, group_id: str) -> list[journal.Entry]:
         """Return what people were told about a group, the oldest first."""
-        return [e for e in self.journal("notification") if group_id in e["message"]["email"]]
+        return [e for e in self.people_are_told() if group_id in e["message"]["email"]]
+
+    def people_are_told(self, change: str | None = None) -> list[journal.Entry]:
+        """Return all that people were told, or what they were told about this change, the oldest first."""
+        told = self.journal("notification", topic_arn=self.stack.outputs["NotificationTopicArn"])
+        return [e for e in told if change in (None, e["attributes"]["change"])]
 
     def told(self, group_id: str) -> list[str]:
         """Return which changes people were told about, in their order."""
@@ -297,22 +307,77 @@ class Account:
     def assert_untouched(self, group_id: str, *rules: Rule) -> None:
         """Fail if a runbook was started for a group, or its rules are not these (by default the open one)."""
         assert self.executions(group_id) == []
-        assert self.rows(group_id).keys() <= {"current"}, "no attempt holds the group"
+        assert "hold" not in self.rows(group_id), "no attempt holds the group"
         assert self.rules(group_id) == set(rules or [SSH_TO_THE_WORLD])
 
-    # -- switches
+    # -- switches, and the time
 
     def switch(self, name: str, value: str | None) -> None:
         """Set one of the operators' parameters under `/mend/dev/`, or take it away, so that it holds at once.
 
-        A warm process may believe what it read for 30 seconds, so no process stays warm.
+        `reconcile` hears of it by the event. Another function may believe what it has read for 20 seconds, so
+        no process stays warm.
         """
-        ssm = client("ssm")
-        if value is None:
-            ssm.delete_parameter(Name=f"/mend/dev/{name}")
-        else:
-            ssm.put_parameter(Name=f"/mend/dev/{name}", Value=value, Type="String", Overwrite=True)
         stop_all()
+        seen = Account(self.stack)
+        if value is None:
+            client("ssm").delete_parameter(Name=f"{SWITCHES}{name}")
+        else:
+            client("ssm").put_parameter(Name=f"{SWITCHES}{name}", Value=value, Type="String", Overwrite=True)
+        seen.wait_until(lambda: seen.has_heard(name), f"reconcile to hear of {name}", on="invocation")
+
+    def has_heard(self, switch: str) -> bool:
+        """Say whether `reconcile` has run because this parameter has changed."""
+        runs = self.journal("invocation", function=self.stack.functions["reconcile"], ok=True)
+        return any(
+            run["payload"].get("detail", {}).get("name") == f"{SWITCHES}{switch}"
+            for run in runs
+            if isinstance(run["payload"], dict)
+        )
+
+    def reconcile(self) -> dict[str, Any]:
+        """Run `reconcile`, and return what it did; that it could not look at something is a failure."""
+
+        def ran() -> dict[str, Any] | None:
+            answer = self.try_invoke("reconcile", {})
+            # A switch or a calendar may have woken another run, and there is one at a time.
+            return None if answer["elsewhere"] else answer
+
+        answer = self.wait_until(ran, "a run of reconcile", on="invocation")
+        assert answer["complete"], answer
+        assert answer["failures"] == []
+        return answer
+
+    def later(self, **by: float) -> datetime:
+        """Move the clock by so many hours, days and so on, have `reconcile` run then, and return the time."""
+        now = clock.forward(timedelta(**by))
+        self.reconcile()
+        return now
+
+
+def forget_everything(stack: Stack) -> None:
+    """Leave an empty ledger, nothing for Config to complain about, and only a released kill switch."""
+    rules = evaluations_of(config())
+    for rule in config().config_rules:
+        rules.forget(rule)
+    account = Account(stack)
+    _empty_ledger(account)
+    pages = client("ssm").get_paginator("get_parameters_by_path").paginate(Path=SWITCHES, Recursive=True)
+    switches = {p["Name"].removeprefix(SWITCHES): p["Value"] for page in pages for p in page["Parameters"]}
+    changes: dict[str, str | None] = {name: None for name in switches if name != "kill-switch"}
+    if switches.get("kill-switch") != "released":
+        changes["kill-switch"] = "released"
+    for name, value in changes.items():
+        account.switch(name, value)
+    if changes:
+        _empty_ledger(account)
+
+
+def _empty_ledger(account: Account) -> None:
+    table = account.stack.outputs["LedgerTableName"]
+    for item in account.ledger():
+        key = {name: {"S": item[name]} for name in ("pk", "sk")}
+        client("dynamodb").delete_item(TableName=table, Key=key)
 
 
 def _is_news(entry: journal.Entry, kind: str | None) -> bool:

@@ -6,49 +6,26 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from localcloud import clock, faults, journal, scheduler
 from localcloud.config import record_evaluation
 from localcloud.deploy import Stack
 
-from .account import RUNBOOK, Account, client
+from .account import RULE, RUNBOOK, Account, client
 from .config_events import Event, a_look
 from .config_events import compliance_change as change_of_any_rule
 from .conftest import mend
 
 MODE = "mode/close-admin-ports"
 GROUP = "AWS::EC2::SecurityGroup"
-RULE = "mend-dev-restricted-ssh"
-"""One of the stack's own rules: events of others would leave no evaluations."""
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """The stack as it comes, in mode observe; reconcile runs when a test wants it to."""
+    """The stack as it comes, in mode observe."""
     with mend("observe") as stack:
-        schedule = client("scheduler").get_schedule(Name=stack.functions["reconcile"])
-        kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
-        client("scheduler").update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
         yield stack
-
-
-@pytest.fixture
-def account(stack: Stack) -> Iterator[Account]:
-    """The account, with its switches as they come before and after the test."""
-    account = Account(stack)
-    yield account
-    client("ssm").delete_parameters(Names=[f"/mend/dev/{MODE}"])
-    account.switch("kill-switch", "released")
-
-
-def reconcile(account: Account) -> dict[str, Any]:
-    """Run it, and return what it did; that it could not look at something is a failure."""
-    answer = account.try_invoke("reconcile", {})
-    assert answer["complete"], answer
-    assert answer["failures"] == []
-    return answer
 
 
 @contextmanager
@@ -89,11 +66,11 @@ def test_a_violation_whose_event_was_lost_is_found_and_repaired(account: Account
     account.switch(MODE, "enforce")
     group_id = account.open_group()
     config_finds(group_id, "NON_COMPLIANT")
-    assert reconcile(account)["opened"] == 1
+    assert account.reconcile()["opened"] == 1
     account.settled(group_id, "resolved")
     assert account.rules(group_id) == set()
     assert account.ops_item(group_id)["Status"] == "Resolved"
-    assert reconcile(account)["opened"] == 0, "Config has not looked again since the repair"
+    assert account.reconcile()["opened"] == 0, "Config has not looked again since the repair"
     config_finds(group_id, "COMPLIANT")
 
 
@@ -102,7 +79,7 @@ def test_a_clear_whose_event_was_lost_is_heard(account: Account):
     account.deliver(compliance_change(group_id))
     account.settled(group_id, "observed")
     config_finds(group_id, "COMPLIANT")
-    assert reconcile(account)["cleared"] == 1
+    assert account.reconcile()["cleared"] == 1
     row = account.settled(group_id, "resolved")
     assert row["incident"]["state"]["how"] == "cleared"
 
@@ -113,9 +90,9 @@ def test_an_execution_whose_end_was_lost_is_heard(account: Account):
     with without_events(account, "automation-outcome"):
         account.deliver(compliance_change(group_id))
         account.ended(account.execution(group_id)["AutomationExecutionId"])
-    assert reconcile(account)["outcomes"] == 0, "the event may still come"
+    assert account.reconcile()["outcomes"] == 0, "the event may still come"
     clock.forward(timedelta(minutes=3))
-    assert reconcile(account)["outcomes"] == 1
+    assert account.reconcile()["outcomes"] == 1
     row = account.settled(group_id, "resolved")
     assert row["incident"]["state"]["how"] == "remediated"
     kept = [item["pk"] for item in account.ledger() if item["sk"] == "before-state"]
@@ -128,11 +105,9 @@ def test_switches_take_effect_without_an_event(account: Account):
     account.settled(group_id, "observed")
     account.switch("kill-switch", "engaged: lee, storm")
     account.switch(MODE, "enforce")
-    reconcile(account)
     account.settled(group_id, "deferred")
     account.assert_untouched(group_id)
     account.switch("kill-switch", "released")
-    reconcile(account)
     account.settled(group_id, "resolved")
     assert account.rules(group_id) == set()
     assert account.told(group_id) == ["Observed", "Deferred", "Responding", "Resolved"]
@@ -154,7 +129,7 @@ def test_what_a_throttle_left_waiting_is_started(account: Account):
         assert account.ops_item(group_id)["Status"] == "Open"
     (letter,) = account.dead_letters()
     assert letter["requestPayload"]["detail"]["resourceId"] == group_id
-    assert reconcile(account)["resumed"] == 1
+    assert account.reconcile()["resumed"] == 1
     account.settled(group_id, "resolved")
     assert account.execution(group_id)["Parameters"]["Attempt"] == ["1"]
 
@@ -168,7 +143,7 @@ def test_what_waited_until_a_person_closed_it_is_not_started(account: Account):
     set_status(account, group_id, "Resolved")
     clock.forward(timedelta(minutes=3))
     account.wait_until(lambda: account.journal("invocation", ok=True), "that the person is heard")
-    reconcile(account)
+    account.reconcile()
     row = account.settled(group_id, "resolved")
     assert row["incident"]["state"]["how"] == "by-person"
     account.assert_untouched(group_id)
@@ -183,14 +158,14 @@ def test_an_old_account_is_no_flood(account: Account):
     groups = [account.open_group() for _ in range(5)]
     for group_id in groups:
         config_finds(group_id, "NON_COMPLIANT")
-    runs = [reconcile(account) for _ in range(4)]
+    runs = [account.reconcile() for _ in range(4)]
     assert [run["opened"] for run in runs] == [2, 2, 1, 0]
     assert [run["more_to_open"] for run in runs] == [True, True, False, False]
     for group_id in groups:
         account.settled(group_id, "observed")
         config_finds(group_id, "COMPLIANT")
     awslambda.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-    assert reconcile(account)["cleared"] == 5
+    assert account.reconcile()["cleared"] == 5
 
 
 def test_what_it_may_not_look_at_is_said_and_its_heart_stands_still(account: Account):
@@ -225,7 +200,7 @@ def test_a_person_who_resolves_the_ops_item_closes_the_incident(account: Account
     assert "arn:aws:iam::123456789012:root resolved the OpsItem" in story
     # The rule goes on complaining, and is not believed more than the person.
     config_finds(group_id, "NON_COMPLIANT")
-    assert reconcile(account)["opened"] == 0
+    assert account.reconcile()["opened"] == 0
     assert account.ops_item(group_id)["Status"] == "Resolved"
     config_finds(group_id, "COMPLIANT")
 
@@ -241,7 +216,7 @@ def test_a_person_who_reopens_the_ops_item_has_the_incident(account: Account):
     item = account.ops_item(group_id)
     assert item["Status"] == "InProgress", "as the person has set it"
     assert "reopened the OpsItem" in item["Description"]
-    reconcile(account)
+    account.reconcile()
     assert len(account.executions(group_id)) == 1
     set_status(account, group_id, "Resolved")
     account.settled(group_id, "resolved")
@@ -253,10 +228,10 @@ def test_a_person_is_heard_though_the_event_was_lost(account: Account):
     account.settled(group_id, "observed")
     with without_events(account, "ops-item-update"):
         set_status(account, group_id, "Resolved")
-    assert reconcile(account)["people"] == 1
+    assert account.reconcile()["people"] == 1
     row = account.settled(group_id, "resolved")
     assert row["incident"]["state"]["how"] == "by-person"
-    assert reconcile(account)["people"] == 0
+    assert account.reconcile()["people"] == 0
 
 
 def test_mends_own_changes_wake_nobody(account: Account):

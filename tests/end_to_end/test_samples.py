@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from localcloud.deploy import Stack
-from localcloud.functions import stop_all
 from localcloud.settings import ACCOUNT_ID, REGION
 
-from .account import RUNBOOK, Account, client
+from .account import Account, client
 from .config_events import about, changed, compliance_change, sample, sample_names
 from .conftest import mend
 
@@ -120,27 +118,6 @@ def let_it_end(account: Account, execution_id: str) -> None:
 def cancel(account: Account, execution_id: str) -> None:
     client("ssm").stop_automation_execution(AutomationExecutionId=execution_id)
     account.ended(execution_id)
-
-
-@pytest.fixture
-def first_step(account: Account) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Return a function that puts a step in front of the runbook; the version before is back afterwards."""
-    ssm = client("ssm")
-    before = ssm.get_document(Name=RUNBOOK)
-
-    def put(step: dict[str, Any]) -> None:
-        content = json.loads(before["Content"])
-        content["mainSteps"].insert(0, step)
-        version = ssm.update_document(Name=RUNBOOK, Content=json.dumps(content), DocumentVersion="$LATEST")
-        set_default(version["DocumentDescription"]["DocumentVersion"])
-
-    def set_default(version: str) -> None:
-        ssm.update_document_default_version(Name=RUNBOOK, DocumentVersion=version)
-        # Warm processes remember the version for 30 seconds.
-        stop_all()
-
-    yield put
-    set_default(before["DocumentVersion"])
 
 
 NOTHING = {"name": "First", "action": "aws:sleep", "inputs": {"Duration": "PT0S"}}
