@@ -247,7 +247,7 @@ impl Wait<'_> {
                 return;
             }
         };
-        if route.is_emergency && severity == Severity::Critical {
+        if route.answers_emergency(severity) {
             self.reasons.push(reason);
             self.reasons.push(Reason::Emergency);
         } else {

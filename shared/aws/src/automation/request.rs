@@ -37,9 +37,11 @@ pub(super) fn of_request(request: &ApprovalRequest, names: &Names) -> Parameters
         ("RunbookParameters", json!(plan.parameters).to_string()),
         ("ApprovalTopicArn", names.approval_topic_arn.clone()),
     ];
+    // What is an emergency does not wait for a calendar after the yes either.
+    let calendars = names.calendars.iter().filter(|_| request.minds_calendar);
     let lists = [
         ("Approvers", names.approvers.iter().map(Approver::to_string).collect::<Vec<_>>()),
-        ("ChangeCalendars", names.calendars.iter().map(CalendarName::to_string).collect()),
+        ("ChangeCalendars", calendars.map(CalendarName::to_string).collect()),
     ];
     // Without calendars the runbook's default holds: none.
     let lists = lists.into_iter().filter(|(_, values)| !values.is_empty());

@@ -181,6 +181,7 @@ fn request() -> ApprovalRequest {
     ApprovalRequest {
         attempt: waiting(),
         client_token: TOKEN.to_owned(),
+        minds_calendar: true,
         texts: texts.map(|(name, text)| (name, text.to_owned())).into(),
     }
 }
@@ -232,6 +233,11 @@ async fn asks_for_approval_of_just_that_plan() {
     // Without calendars the runbook's default holds.
     let wire = Wire::answering([described("5"), started()]);
     wire.world_with(Vec::new()).ask(&request()).await.unwrap();
+    assert_eq!(wire.calls()[1].body["Parameters"].get("ChangeCalendars"), None);
+
+    // An emergency minds none.
+    let wire = Wire::answering([described("5"), started()]);
+    wire.world().ask(&ApprovalRequest { minds_calendar: false, ..request() }).await.unwrap();
     assert_eq!(wire.calls()[1].body["Parameters"].get("ChangeCalendars"), None);
 }
 

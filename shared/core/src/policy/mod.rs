@@ -256,6 +256,12 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether a problem so bad is answered while the change calendar is closed.
+    #[must_use]
+    pub fn answers_emergency(&self, severity: Severity) -> bool {
+        self.is_emergency && severity == Severity::Critical
+    }
+
     fn takes_rule(&self, rule: &ConfigRuleName) -> bool {
         self.takes.config_rules.iter().any(|glob| glob.matches(rule.as_str()))
     }

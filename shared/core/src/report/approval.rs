@@ -17,6 +17,8 @@ pub struct ApprovalRequest {
     pub attempt: Attempt,
     /// The key: Automation starts one request for it.
     pub client_token: String,
+    /// Whether a closed change calendar is in the way of what is approved.
+    pub minds_calendar: bool,
     /// Its texts, by the name of the parameter.
     pub texts: BTreeMap<&'static str, String>,
 }
@@ -52,6 +54,7 @@ impl ApprovalRequest {
         Self {
             attempt: attempt.clone(),
             client_token: incident.request_token(attempt.number),
+            minds_calendar: !route.answers_emergency(incident.severity),
             texts: texts.into_iter().map(|(name, text)| (name, cut(text, LONGEST))).collect(),
         }
     }

@@ -239,7 +239,7 @@ impl<W: World> Responder<'_, W> {
         Ok(())
     }
 
-    async fn look_at_breaker(&self, route: &Route) -> Result<(), CallError> {
+    pub(super) async fn look_at_breaker(&self, route: &Route) -> Result<(), CallError> {
         let tallies = self.world.tallies(&route.name, self.world.now()).await?;
         match trips(&Scope::Route(route.name.clone()), tallies) {
             Some((scope, why)) => self.open_breaker(OpenBreaker { scope, why }).await,

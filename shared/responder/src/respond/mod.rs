@@ -288,7 +288,12 @@ impl<'a, W: World> Responder<'a, W> {
             if let Some((incident, route)) = self.routed(&held.row) {
                 let decided = undecided || incident.state == State::Open;
                 let stored = if decided {
-                    self.decide(held, incident.clone(), route, &mut told).await?
+                    if !self.count_failure(held, route).await? {
+                        undecided = true;
+                        continue;
+                    }
+                    let incident = held.row.incident.clone().unwrap_or(incident);
+                    self.decide(held, incident, route, &mut told).await?
                 } else if held.changed() {
                     held.store().await?
                 } else {
@@ -387,6 +392,26 @@ impl<'a, W: World> Responder<'a, W> {
         let incident = row.incident.clone()?;
         let route = route_of(&incident, self.policy)?;
         Some((incident, route))
+    }
+
+    /// Before another attempt is decided, the failure of the last is counted, and the circuit breaker looked at.
+    /// `false`: news has come in.
+    async fn count_failure(&self, held: &mut Held<'_, W>, route: &Route) -> Result<bool, ResponseError> {
+        let looks = |held: &Held<'_, W>| {
+            held.row.incident.as_ref().is_some_and(|incident| incident.outbox.contains(&Effect::Breaker))
+        };
+        if !looks(held) {
+            return Ok(true);
+        }
+        if held.changed() && !matches!(held.store().await?, Stored::Yes) {
+            return Ok(false);
+        }
+        let looked = self.look_at_breaker(route).await;
+        if let (Ok(()), Some(incident)) = (looked, &mut held.row.incident) {
+            incident.done(Effect::Breaker);
+        }
+        // What failed stays in the outbox.
+        Ok(true)
     }
 
     /// Decides about an open problem, and writes down the decision before anything comes of it.

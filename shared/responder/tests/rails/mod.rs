@@ -300,6 +300,8 @@ fn failures_open_the_breaker_and_only_a_person_closes_it() {
     assert_eq!(opened, "open: 3 of the last 3 attempts failed, in this hour and the one before");
     let told = account.subjects().into_iter().filter(|subject| subject.contains("Circuit breaker")).count();
     assert_eq!(told, 1);
+    // The third failure is followed by no attempt any more.
+    assert_eq!((deferred(&account), account.executions.borrow().len()), (1, 5));
     let before = account.executions.borrow().len();
     let answer = broken(&account, Mode::Enforce, "sg-new");
     assert_eq!(answer.decision, Verdict::Defer);
