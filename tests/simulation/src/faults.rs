@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mend_core::mode::Environment;
+
 use crate::account::State;
 
 /// How often of a thousand times what goes wrong.
@@ -29,8 +31,8 @@ pub(crate) struct Faults {
     pub(crate) repairs_fail: u32,
     /// A call takes seconds.
     pub(crate) slow: u32,
-    /// In a search, a function may die at any call, once.
-    pub(crate) searches_crashes: bool,
+    /// In a search: so many invocations may yet die, each at any of its calls.
+    pub(crate) deaths: Option<u32>,
 }
 
 /// What becomes of a call.
@@ -76,12 +78,17 @@ impl State<'_> {
     /// What becomes of a call.
     pub(crate) fn fate(&mut self, call: &str, may_crash: bool) -> Fate {
         let faults = self.faults;
-        if faults.searches_crashes {
+        if let Some(deaths) = faults.deaths {
             // To die after a call is to die before the next one.
-            return if may_crash && self.choose(&[1, 1]) == 1 { Fate::CrashBefore } else { Fate::Fine };
+            let dies = may_crash && deaths > 0 && self.choose(&[1, 1]) == 1;
+            self.faults.deaths = Some(deaths - u32::from(dies));
+            return if dies { Fate::CrashBefore } else { Fate::Fine };
         }
         let Faults { throttled, answer_lost, twice, crash, .. } = faults;
-        let refused = if REFUSABLE.contains(&call) { faults.refused } else { 0 };
+        // A calendar that cannot be read counts as closed in prod, and as open elsewhere.
+        let may_be_refused =
+            REFUSABLE.contains(&call) && (call != "calendar" || self.scene.environment == Environment::Prod);
+        let refused = if may_be_refused { faults.refused } else { 0 };
         let (before, after) = (crash / 2, crash - crash / 2);
         let fine = 1_000_u32.saturating_sub(throttled + answer_lost + twice + refused + crash);
         let chosen = self.choose(&[fine, throttled, answer_lost, twice, refused, before, after]);

@@ -15,7 +15,7 @@ use mend_core::time::Timestamp;
 use crate::account::State;
 use crate::account::calendars::Closing;
 use crate::functions::Function;
-use crate::scene::{Check, checks_of};
+use crate::scene::{Check, checks_of, resource_of};
 
 /// Something that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,11 @@ impl Schedule {
     pub(crate) fn at(&mut self, time: Timestamp, happening: Happening) {
         self.number += 1;
         self.waiting.insert((time, self.number), happening);
+    }
+
+    /// What waits, in its order.
+    pub(crate) fn waiting(&self) -> Vec<(Timestamp, &Happening)> {
+        self.waiting.iter().map(|((time, _), happening)| (*time, happening)).collect()
     }
 
     /// When the next happens.
@@ -148,7 +153,7 @@ impl State<'_> {
             }
             4 => {
                 let resource = self.one_of(self.scene.resources);
-                let name = exemption_parameter(environment, &route, &self.scene.resource(resource));
+                let name = exemption_parameter(environment, &route, &resource_of(resource));
                 let until = match self.choose(&[4, 2, 1]) {
                     0 => self.in_seconds(60, 7_200),
                     1 => self.in_seconds(7_200, 90 * 3_600),
@@ -175,14 +180,14 @@ impl State<'_> {
                     closing.from = closing.from.min(closing.to);
                 }
             }
-            self.emit(Function::Reconcile);
+            self.emit(&Function::Reconcile);
             return;
         }
         let from = if self.choose(&[1, 1]) == 0 { self.now } else { self.in_seconds(60, 3_600) };
         let to = from.plus(Duration::from_secs(self.between(300, 7_200)));
         self.tell(|| format!("an operator closes the calendar from {from} to {to}"));
         self.calendars.closings.push(Closing { known_since: self.now, from, to });
-        self.emit(Function::Reconcile);
+        self.emit(&Function::Reconcile);
     }
 
     fn tag_resource(&mut self) {
@@ -195,7 +200,7 @@ impl State<'_> {
             until: said(&until.to_string()),
             reason: said("a bastion, too"),
         };
-        let Some(arn) = self.scene.place().arn(&self.scene.resource(resource)) else { return };
+        let Some(arn) = self.scene.place().arn(&resource_of(resource)) else { return };
         self.tell(|| format!("a person tags {arn}: {tags:?}"));
         let now = self.now;
         self.calendars.tags.entry(arn).or_default().push((now, tags));
@@ -230,15 +235,14 @@ impl State<'_> {
         let resource = self.scene.resources + 1 + self.one_of(3);
         let Some(check) = checks_of(resource).first().copied() else { return };
         let mut signal = self.signal(check, true);
-        match self.choose(&[1, 1]) {
-            0 => signal.freshness = Freshness::Replayed,
-            _ => {
-                signal.freshness = Freshness::Stale;
-                signal.at = signal.at.minus(Duration::from_hours(7 * 24));
-                signal.recorded_at = signal.at;
-            }
+        if self.choose(&[1, 1]) == 0 {
+            signal.freshness = Freshness::Replayed;
+        } else {
+            signal.freshness = Freshness::Stale;
+            signal.at = signal.at.minus(Duration::from_hours(7 * 24));
+            signal.recorded_at = signal.at;
         }
-        self.emit(Function::ConfigCompliance(signal));
+        self.emit(&Function::ConfigCompliance(signal));
     }
 
     /// Operators put everything right.

@@ -12,9 +12,9 @@
 //! # How to read a failure
 //!
 //! The test prints the rule that was broken, the seed (or, of a small world, the path of choices), and the story:
-//! who did what, when, from the beginning of the world. `#7 call 3` is the third call of invocation 7; what came of
-//! it stands indented below. A call without a fault works. The last line says `VIOLATED`. The same seed tells the
-//! same story as long as neither Mend nor the simulation is changed.
+//! who did what, when, from the beginning of the world. `#7 write` is a call of invocation 7; what came of it stands
+//! indented below, and a fault behind it. The last line says `VIOLATED`. The same seed tells the same story as long as
+//! neither Mend nor the simulation is changed.
 //!
 //! # How it is made
 //!

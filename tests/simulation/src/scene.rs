@@ -132,22 +132,6 @@ impl Scene {
         (0..self.resources).flat_map(checks_of).collect()
     }
 
-    /// A resource, by its number.
-    pub(crate) fn resource(&self, number: usize) -> Resource {
-        let kind = if is_bucket(number) { BUCKET } else { GROUP };
-        Resource {
-            account: AccountId::from_static("111122223333"),
-            region: Region::from_static("eu-central-1"),
-            kind,
-            id: ResourceId::new(id(number)).unwrap_or(ResourceId::from_static("none")),
-        }
-    }
-
-    /// The number of a resource that a runbook was started for.
-    pub(crate) fn number_of(&self, id: &str) -> usize {
-        id.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
-    }
-
     /// Where the stack is.
     pub(crate) fn place(&self) -> Place {
         Place {
@@ -157,6 +141,21 @@ impl Scene {
             environment: self.environment,
         }
     }
+}
+
+/// A resource, by its number.
+pub(crate) fn resource_of(number: usize) -> Resource {
+    Resource {
+        account: AccountId::from_static("111122223333"),
+        region: Region::from_static("eu-central-1"),
+        kind: if is_bucket(number) { BUCKET } else { GROUP },
+        id: ResourceId::new(id(number)).unwrap_or(ResourceId::from_static("none")),
+    }
+}
+
+/// The number of a resource, by its id.
+pub(crate) fn number_of(id: &str) -> usize {
+    id.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
 }
 
 /// The checks of one resource.

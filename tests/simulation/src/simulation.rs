@@ -89,7 +89,7 @@ impl<'a, 'c> Scheduler<'a, 'c> {
         });
         let life = Rc::new(Life::default());
         life.may_crash.set(tries == 0);
-        let hands = Hands { account: self.account, life: Rc::clone(&life), sandbox };
+        let hands = Hands { account: self.account, life: Rc::clone(&life), request, sandbox };
         let invocation = Invocation { id: format!("request-{request}"), deadline };
         let task = Task::new(function.clone().invoke(self.stage, hands, invocation));
         self.flying.push(Flying { request, tries, function, deadline, life, polls: 0, task });
@@ -113,13 +113,11 @@ impl<'a, 'c> Scheduler<'a, 'c> {
             if awake.is_empty() {
                 let asleep = self.flying.iter().filter_map(|flying| flying.life.asleep_until.get());
                 let next = asleep.chain(self.state(|state| state.schedule.next_at())).min();
-                match next.filter(|next| *next <= end) {
-                    Some(next) => self.state(|state| state.now = next),
-                    None => {
-                        self.state(|state| state.now = state.now.max(end));
-                        return;
-                    }
-                }
+                let Some(next) = next.filter(|next| *next <= end) else {
+                    self.state(|state| state.now = state.now.max(end));
+                    return;
+                };
+                self.state(|state| state.now = next);
                 continue;
             }
             if !self.goes_on() {
@@ -156,10 +154,6 @@ impl<'a, 'c> Scheduler<'a, 'c> {
             return;
         }
         flying.life.asleep_until.set(None);
-        let (request, polls) = (flying.request, flying.polls);
-        if polls > 0 {
-            self.account.state.borrow_mut().tell(|| format!("#{request} call {polls}"));
-        }
         flying.polls += 1;
         let done = flying.task.go_on();
         let has_crashed = flying.life.has_crashed.get();
@@ -209,7 +203,7 @@ impl<'a, 'c> Scheduler<'a, 'c> {
             Happening::Operator => self.state(State::operator_acts),
             Happening::Person => self.state(State::person_acts),
             Happening::Noise => self.state(State::noise),
-            Happening::Alarm => self.state(|state| state.emit(Function::CircuitBreaker)),
+            Happening::Alarm => self.state(|state| state.emit(&Function::CircuitBreaker)),
             Happening::Calm => self.state(State::calm_down),
         }
     }
@@ -263,13 +257,13 @@ fn faults(choices: &mut dyn Choices) -> Faults {
                 lists_lag: often(choices, 500),
                 repairs_fail: often(choices, 500),
                 slow: often(choices, 2),
-                searches_crashes: false,
+                deaths: None,
             }
         }
     }
 }
 
-impl<'c> Account<'c> {
+impl Account<'_> {
     pub(crate) fn into_ending(self) -> Ending {
         let mut state = self.state.into_inner();
         if state.violation.is_none() && !state.was_searched {
@@ -341,7 +335,8 @@ impl State<'_> {
         // What nobody waits for in five-minute steps passes in longer ones.
         let minutes = (0..8)
             .map(|run| run * 5)
-            .chain((1..59).map(|hour| hour * 60))
+            .chain((1..6).map(|hour| hour * 60))
+            .chain((2..20).map(|run| run * 180))
             .chain((0..5).map(|run| 59 * 60 + run * 5));
         for minute in minutes {
             let at = self.now.plus(Duration::from_mins(minute) + Duration::from_secs(20));
@@ -385,7 +380,7 @@ impl<'c> State<'c> {
             automation: crate::account::automation::Executions::default(),
             configuration: crate::account::configuration::Evaluations::default(),
             parameters: crate::account::parameters::Parameters::default(),
-            calendars: crate::account::calendars::Closings::default(),
+            calendars: crate::account::calendars::Calendar::default(),
             messages: crate::account::messages::Messages::default(),
             refusals: std::collections::BTreeSet::new(),
             violation: None,

@@ -26,15 +26,15 @@ use crate::story::Story;
 pub enum Meeting {
     /// A violation, its duplicate, and `reconcile`.
     Duplicate,
-    /// A violation, the same resource's violation of another route, and `reconcile`.
+    /// A violation, and the same resource's violation of another route.
     TwoRoutes,
     /// A violation, what clears it, and `reconcile`.
     Clear,
-    /// The end of an attempt, its duplicate, and `reconcile`.
+    /// The end of an attempt, and its duplicate.
     Outcome,
-    /// The end of an attempt, a new violation, and `reconcile`.
+    /// The end of an attempt, and a new violation.
     OutcomeAndViolation,
-    /// A person resolves the OpsItem while the attempt ends, and `reconcile`.
+    /// A person resolves the OpsItem while the attempt ends.
     Person,
     /// A violation and its duplicate while approval is needed, and `reconcile`.
     Approval,
@@ -59,8 +59,8 @@ impl Meeting {
 const SSH: Check = Check { rule: 0, resource: 0 };
 const DESCRIPTION: Check = Check { rule: 2, resource: 0 };
 
-/// Runs one of the worlds of a meeting.
-pub fn run(meeting: Meeting, choices: &mut dyn Choices, story: Story) -> Ending {
+/// Runs one of the worlds of a meeting, in which at most so many invocations die.
+pub fn run(meeting: Meeting, deaths: u32, choices: &mut dyn Choices, story: Story) -> Ending {
     let mode = match meeting {
         Meeting::Approval | Meeting::Withdrawal => Mode::Approve,
         Meeting::Duplicate
@@ -72,17 +72,20 @@ pub fn run(meeting: Meeting, choices: &mut dyn Choices, story: Story) -> Ending 
     };
     let scene = Scene::new(Environment::Dev, mode, 1);
     let stage = Stage::of(&scene);
-    let mut state = State::new(choices, scene, Faults::default(), story);
-    state.is_decided = true;
-    let kill = kill_switch_parameter(Environment::Dev);
-    state.set_parameter(&kill, Some("released".to_owned()), "an operator");
-    let account = Account { state: RefCell::new(state) };
+    let account = Account { state: RefCell::new(State::new(choices, scene, Faults::default(), story)) };
+    release(&mut account.state.borrow_mut());
     let mut scheduler = Scheduler::new(&account, &stage);
     let met = prepare(meeting, &account, &mut scheduler);
-    meet(&account, &mut scheduler, met);
+    meet(&account, &mut scheduler, met, deaths);
     rest(&account, &mut scheduler);
     drop(scheduler);
     account.into_ending()
+}
+
+/// Mend may act, and nothing is left open for now.
+fn release(state: &mut State<'_>) {
+    state.is_decided = true;
+    state.set_parameter(&kill_switch_parameter(Environment::Dev), Some("released".to_owned()), "an operator");
 }
 
 /// What comes before the meeting, told in one way. Comes back with the invocations that meet.
@@ -148,16 +151,21 @@ fn prepare<'a, 'c>(
             vec![clear.clone(), clear]
         }
     };
-    both.into_iter().chain([Function::Reconcile]).collect()
+    // Where an attempt ends, `reconcile` would hear of it by itself, and the worlds are too many: it comes afterwards.
+    let reconcile = match meeting {
+        Meeting::Duplicate | Meeting::Clear | Meeting::Approval | Meeting::Withdrawal => Some(Function::Reconcile),
+        Meeting::TwoRoutes | Meeting::Outcome | Meeting::OutcomeAndViolation | Meeting::Person => None,
+    };
+    both.into_iter().chain(reconcile).collect()
 }
 
 /// Every order, and every death.
-fn meet<'a, 'c>(account: &'a Account<'c>, scheduler: &mut Scheduler<'a, 'c>, met: Vec<Function>) {
+fn meet<'a, 'c>(account: &'a Account<'c>, scheduler: &mut Scheduler<'a, 'c>, met: Vec<Function>, deaths: u32) {
     {
         let state = &mut *account.state.borrow_mut();
         state.tell(|| "now they meet".to_owned());
         (state.is_decided, state.time_stands_still) = (false, true);
-        state.faults.searches_crashes = true;
+        state.faults.deaths = Some(deaths);
     }
     for function in met {
         scheduler.invoke(function);
@@ -166,7 +174,7 @@ fn meet<'a, 'c>(account: &'a Account<'c>, scheduler: &mut Scheduler<'a, 'c>, met
     scheduler.run_until(now);
     let state = &mut *account.state.borrow_mut();
     (state.is_decided, state.time_stands_still) = (true, false);
-    state.faults.searches_crashes = false;
+    state.faults.deaths = None;
 }
 
 /// The rest of the story.
@@ -178,15 +186,15 @@ fn rest<'a, 'c>(account: &'a Account<'c>, scheduler: &mut Scheduler<'a, 'c>) {
         }
         state.tell(|| "they have met".to_owned());
         let now = state.now;
-        for minutes in [3, 8, 13, 30, 60, 1_510, 1_515, 1_520] {
+        for minutes in [4, 9, 14, 40, 60] {
             state.schedule.at(now.plus(Duration::from_mins(minutes)), Happening::Schedule);
         }
-        for minutes in [5, 55, 1_500] {
+        for minutes in [6, 50] {
             for check in state.scene.checks() {
                 state.schedule.at(now.plus(Duration::from_mins(minutes)), Happening::Look(check));
             }
         }
-        now.plus(Duration::from_mins(1_525))
+        now.plus(Duration::from_mins(65))
     };
     scheduler.run_until(end);
 }

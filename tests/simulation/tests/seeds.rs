@@ -107,3 +107,15 @@ fn the_same_seed_tells_the_same_story() {
         assert_eq!(story(), story());
     }
 }
+
+#[test]
+#[ignore = "survey"]
+fn survey() {
+    let from = number("FROM").unwrap_or(0);
+    let to = number("TO").unwrap_or(1000);
+    for seed in from..to {
+        if let Some(broken) = broken(&world(seed, Story::new(false))) {
+            println!("SEED {seed}: {broken}");
+        }
+    }
+}

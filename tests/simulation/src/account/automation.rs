@@ -18,7 +18,7 @@ use super::{Hands, State};
 use crate::functions::Function;
 use crate::happenings::Happening;
 use crate::invariants::starts::Started;
-use crate::scene::{Check, RESOURCE_PARAMETER, checks_of};
+use crate::scene::{Check, RESOURCE_PARAMETER, checks_of, number_of};
 
 /// How far lists may be behind.
 const LAG: Duration = Duration::from_secs(3);
@@ -177,7 +177,9 @@ impl State<'_> {
         if self.happens(self.faults.repairs_fail) {
             // It has failed before its change, or after it; or it says that it has repaired, and that does not last.
             if self.choose(&[1, 1]) == 1 {
-                checks.iter().for_each(|check| self.configuration.set_broken(*check, false));
+                for check in &checks {
+                    self.configuration.set_broken(*check, false);
+                }
             }
             return match self.choose(&[4, 1, 1, 1]) {
                 0 => ("Failed", None),
@@ -237,7 +239,7 @@ impl State<'_> {
             run.failure.get_or_insert_with(|| "it did not work".to_owned());
         }
         self.tell(|| format!("execution {id} ends: {status} {}", outcome.unwrap_or_default()));
-        self.emit(Function::AutomationOutcome(id.clone()));
+        self.emit(&Function::AutomationOutcome(id.clone()));
     }
 
     /// Somebody stops an execution; with it goes its child.
@@ -306,7 +308,7 @@ impl State<'_> {
             incident,
             attempt,
             plan: plan.clone(),
-            resource: self.scene.number_of(id),
+            resource: number_of(id),
             started_at: self.now,
             ended_at: None,
             status: "InProgress",

@@ -26,14 +26,14 @@ pub(crate) struct Closing {
 
 /// All closings, and the tags of resources with their history.
 #[derive(Debug, Default)]
-pub(crate) struct Closings {
+pub(crate) struct Calendar {
     pub(crate) closings: Vec<Closing>,
     /// By ARN.
     pub(crate) tags: BTreeMap<String, Vec<(Timestamp, ExemptionTags)>>,
     remembered: BTreeMap<usize, (Timestamp, CalendarState)>,
 }
 
-impl Closings {
+impl Calendar {
     /// What the calendar said then.
     pub(crate) fn state_at(&self, time: Timestamp) -> CalendarState {
         let known = || self.closings.iter().filter(|closing| closing.known_since <= time);

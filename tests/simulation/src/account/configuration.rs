@@ -10,7 +10,7 @@ use mend_responder::world::{Complaints, Configuration, Evaluation, ToldAt};
 
 use super::{Hands, State};
 use crate::functions::Function;
-use crate::scene::Check;
+use crate::scene::{Check, resource_of};
 
 /// So many evaluations make a page.
 const PAGE: usize = 3;
@@ -53,14 +53,14 @@ impl State<'_> {
         }
         self.tell(|| format!("{check} {}", if is_broken { "complains" } else { "is content" }));
         let signal = self.signal(check, is_broken);
-        self.emit(Function::ConfigCompliance(signal));
+        self.emit(&Function::ConfigCompliance(signal));
     }
 
     /// What the check's event says, if it has just looked.
     pub(crate) fn signal(&self, check: Check, is_broken: bool) -> Signal {
         Signal {
             cause: Cause::ConfigRule(check.rule()),
-            resource: self.scene.resource(check.resource),
+            resource: resource_of(check.resource),
             state: if is_broken { CauseState::Violated } else { CauseState::Clear },
             at: self.now,
             recorded_at: self.now,
@@ -71,7 +71,7 @@ impl State<'_> {
 
     fn evaluation(&self, check: Check) -> Option<Evaluation> {
         let told_at = *self.configuration.said.get(&check)?;
-        let resource = self.scene.resource(check.resource);
+        let resource = resource_of(check.resource);
         let complains = self.configuration.complains.get(&check).copied().unwrap_or(false);
         let state = if complains { CauseState::Violated } else { CauseState::Clear };
         Some(Evaluation { rule: check.rule(), kind: resource.kind, id: resource.id, state: Some(state), told_at })
@@ -108,7 +108,7 @@ impl Configuration for Hands<'_, '_> {
     async fn evaluations(&self, resource: &Resource) -> Result<Vec<Evaluation>, CallError> {
         self.call("evaluations", |state| {
             let checks = state.configuration.said.keys().copied();
-            let of_it = checks.filter(|check| state.scene.resource(check.resource) == *resource);
+            let of_it = checks.filter(|check| resource_of(check.resource) == *resource);
             Ok(of_it.filter_map(|check| state.evaluation(check)).collect())
         })
         .await

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mend_core::breaker::Tallies;
+use mend_core::breaker::{Tallies, trips};
 use mend_core::budget::{Hour, SPACING, Spent, Tally};
 use mend_core::gathering::{GatheringId, Member};
-use mend_core::identity::{AttemptNumber, Fingerprint, IncidentId, resource_key};
+use mend_core::identity::{AttemptNumber, Fingerprint, IncidentId};
 use mend_core::incident::{Incident, State as Stands};
 use mend_core::policy::RouteName;
 use mend_core::report::Gathering;
+use mend_core::resource::ResourceId;
+use mend_core::switches::Scope;
 use mend_core::time::Timestamp;
 use mend_responder::CallError;
 use mend_responder::world::{
@@ -57,13 +59,17 @@ pub(crate) struct Booked {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: BTreeMap<Fingerprint, Kept>,
-    holds: BTreeMap<String, IncidentId>,
+    holds: BTreeMap<ResourceId, IncidentId>,
     pub(crate) running: BTreeMap<RouteName, BTreeSet<Fingerprint>>,
     pub(crate) running_in_all: BTreeSet<Fingerprint>,
     next_start_at: Option<Timestamp>,
     pub(crate) counts: BTreeMap<(RouteName, Hour), Counts>,
     pub(crate) history: Vec<Incident>,
     pub(crate) booked: Vec<Booked>,
+    /// Routes with a failed attempt, of which nobody has looked yet whether the circuit breaker opens.
+    pub(crate) failures_unseen: BTreeSet<RouteName>,
+    /// Breakers that opened by what somebody has seen.
+    pub(crate) tripped: BTreeSet<Scope>,
     told: BTreeSet<String>,
     pub(crate) gatherings: BTreeMap<GatheringId, (Gathering, BTreeMap<Fingerprint, Member>)>,
     run: (Option<Lease>, LastRun),
@@ -95,8 +101,7 @@ impl Table {
     }
 
     fn refusal(&self, write: &Write<'_>, incident: &Incident) -> Option<Written> {
-        let key = resource_key(&incident.resource);
-        match (write.hold, self.holds.get(&key)) {
+        match (write.hold, self.holds.get(&incident.resource.id)) {
             (Hold::Take | Hold::Release, Some(holder)) if holder.fingerprint != *write.fingerprint => {
                 return Some(Written::ResourceHeld(holder.clone()));
             }
@@ -140,6 +145,9 @@ impl Table {
         if let Some(failed) = booking.ended {
             counts.ended += 1;
             counts.failed += u32::from(failed);
+            if failed {
+                self.failures_unseen.insert(route.clone());
+            }
         }
         counts.opened += u32::from(booking.own_ops_item.is_some());
         let start = booking.start?;
@@ -205,14 +213,13 @@ impl State<'_> {
                 self.tell(|| format!("    write {}: refused, {refusal:?}", incident.id));
                 return refusal;
             }
-            let key = resource_key(&incident.resource);
             match write.hold {
                 Hold::Unchanged => {}
                 Hold::Take => {
-                    self.ledger.holds.insert(key, incident.id.clone());
+                    self.ledger.holds.insert(incident.resource.id.clone(), incident.id.clone());
                 }
                 Hold::Release => {
-                    self.ledger.holds.remove(&key);
+                    self.ledger.holds.remove(&incident.resource.id);
                 }
             }
             self.check_booking(before.as_ref(), incident, write);
@@ -264,10 +271,8 @@ impl State<'_> {
         let Some(incident) = table.row(fingerprint).and_then(|row| row.incident.as_ref()) else { return };
         let runs = incident.running().is_some();
         let id = incident.id.clone();
-        let holds = table
-            .holds
-            .get(&resource_key(&incident.resource))
-            .is_some_and(|holder| holder.fingerprint == *fingerprint);
+        let holds =
+            table.holds.get(&incident.resource.id).is_some_and(|holder| holder.fingerprint == *fingerprint);
         let counted_in_all = table.running_in_all.contains(fingerprint);
         let counted = table.running.get(&incident.route).is_some_and(|running| running.contains(fingerprint));
         if (holds, counted, counted_in_all) != (runs, runs, runs) {
@@ -286,7 +291,7 @@ impl State<'_> {
 
     fn open_rows(&mut self, after: Option<&OpenKey>) -> OpenRows {
         let from = after.map_or("", |key| key.0.as_str()).to_owned();
-        let mut all: Vec<(String, Option<(Fingerprint, Row)>, Option<Gathering>)> = Vec::new();
+        let mut all = Vec::new();
         let recent: Vec<_> =
             self.ledger.rows.iter().map(|(fingerprint, kept)| (fingerprint.clone(), kept.written_at)).collect();
         for (fingerprint, written_at) in recent {
@@ -431,7 +436,12 @@ impl Ledger for Hands<'_, '_> {
 
     async fn tallies(&self, route: &RouteName, now: Timestamp) -> Result<Tallies, CallError> {
         self.call("tallies", |state| {
-            Ok(Tallies { route: state.ledger.tally(Some(route), now), all: state.ledger.tally(None, now) })
+            let tallies =
+                Tallies { route: state.ledger.tally(Some(route), now), all: state.ledger.tally(None, now) };
+            state.ledger.failures_unseen.remove(route);
+            let tripped = trips(&Scope::Route(route.clone()), tallies);
+            state.ledger.tripped.extend(tripped.map(|(scope, _)| scope));
+            Ok(tallies)
         })
         .await
     }
@@ -474,7 +484,8 @@ impl Ledger for Hands<'_, '_> {
             let mut left =
                 members.iter().filter(|(fingerprint, _)| after.is_none_or(|after| *fingerprint > after));
             let page: Vec<_> = left.by_ref().take(PAGE).collect();
-            let next = left.next().and(page.last()).map(|(fingerprint, _)| Fingerprint::clone(fingerprint));
+            let next =
+                left.next().and_then(|_| page.last()).map(|(fingerprint, _)| Fingerprint::clone(fingerprint));
             Ok(Members { members: page.into_iter().map(|(_, member)| member.clone()).collect(), next })
         })
         .await

@@ -47,7 +47,7 @@ pub(crate) struct State<'c> {
     pub(crate) automation: automation::Executions,
     pub(crate) configuration: configuration::Evaluations,
     pub(crate) parameters: parameters::Parameters,
-    pub(crate) calendars: calendars::Closings,
+    pub(crate) calendars: calendars::Calendar,
     pub(crate) messages: messages::Messages,
     /// Calls that were refused for good: what they were to do did not happen.
     pub(crate) refusals: BTreeSet<&'static str>,
@@ -117,7 +117,7 @@ impl State<'_> {
     }
 
     /// An event comes as AWS's best-effort events come: mostly, mostly soon, mostly once.
-    pub(crate) fn emit(&mut self, function: Function) {
+    pub(crate) fn emit(&mut self, function: &Function) {
         if self.happens(self.faults.event_lost) {
             self.tell(|| format!("lost: the event for {function}"));
             return;
@@ -142,8 +142,15 @@ impl State<'_> {
         // Hashing does not fail.
         let _ = write!(
             hash,
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {also:?}",
-            self.now, self.ledger, self.ops_center, self.automation, self.parameters, self.messages, self.faults,
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {also:?}",
+            self.now,
+            self.ledger,
+            self.ops_center,
+            self.automation,
+            self.parameters,
+            self.messages,
+            self.schedule.waiting(),
+            self.faults.deaths,
         );
         hash.0.finish()
     }
@@ -168,6 +175,8 @@ pub(crate) struct Account<'c> {
 pub(crate) struct Hands<'a, 'c> {
     pub(crate) account: &'a Account<'c>,
     pub(crate) life: Rc<Life>,
+    /// Its number.
+    pub(crate) request: u32,
     /// The sandbox whose caches it finds.
     pub(crate) sandbox: usize,
 }
@@ -200,9 +209,10 @@ impl<'c> Hands<'_, 'c> {
             if fate == Fate::Refused {
                 state.refusals.insert(name);
             }
-            if fate != Fate::Fine {
-                state.tell(|| format!("    {name}: {fate}"));
-            }
+            state.tell(|| match fate {
+                Fate::Fine => format!("#{} {name}", self.request),
+                _ => format!("#{} {name}: {fate}", self.request),
+            });
             let passing = || CallError::retryable(name, "the simulation lets it fail for now");
             let answer = match fate {
                 Fate::Fine => Some(effect(state)),
@@ -226,14 +236,12 @@ impl<'c> Hands<'_, 'c> {
             }
             answer
         };
-        match answer {
-            Some(answer) => answer,
-            // A function that is dead asks for nothing any more.
-            None => {
-                self.life.has_crashed.set(true);
-                std::future::pending().await
-            }
+        if let Some(answer) = answer {
+            return answer;
         }
+        // A function that is dead asks for nothing any more.
+        self.life.has_crashed.set(true);
+        std::future::pending().await
     }
 }
 

@@ -104,7 +104,7 @@ impl State<'_> {
             OpsItemStatus::Resolved => CauseState::Clear,
             OpsItemStatus::Open | OpsItemStatus::InProgress => CauseState::Violated,
         };
-        self.emit(Function::OpsItemUpdate { ops_item: id.clone(), state, at: now });
+        self.emit(&Function::OpsItemUpdate { ops_item: id.clone(), state, at: now });
     }
 
     /// A person resolves the first OpsItem. Comes back with the event.

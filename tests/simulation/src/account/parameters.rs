@@ -55,15 +55,6 @@ impl Parameters {
         self.history.keys().filter(|name| self.value(name).is_some()).cloned().collect()
     }
 
-    fn remembered(&self, sandbox: usize, name: &str, now: Timestamp) -> Option<Option<String>> {
-        let memory = self.memories.get(&sandbox)?;
-        let is_fresh = |at: Timestamp| now.since(at) < REMEMBERED;
-        match memory.by_name.get(name) {
-            Some((at, value)) if is_fresh(*at) => Some(value.clone()),
-            Some(_) | None => memory.all_at.is_some_and(is_fresh).then_some(None),
-        }
-    }
-
     fn remember(&mut self, sandbox: usize, name: &str, now: Timestamp) -> Option<String> {
         let value = self.value(name).cloned();
         let memory = self.memories.entry(sandbox).or_default();
@@ -72,10 +63,17 @@ impl Parameters {
     }
 
     fn known(&self, sandbox: usize, names: &[&str], now: Timestamp) -> Option<BTreeMap<String, String>> {
+        let memory = self.memories.get(&sandbox)?;
+        let is_fresh = |at: Timestamp| now.since(at) < REMEMBERED;
         let mut known = BTreeMap::new();
         for name in names {
-            if let Some(value) = self.remembered(sandbox, name, now)? {
-                known.insert((*name).to_owned(), value);
+            match memory.by_name.get(*name) {
+                Some((at, value)) if is_fresh(*at) => {
+                    known.extend(value.clone().map(|value| ((*name).to_owned(), value)));
+                }
+                // Whatever was not there when all were read is known not to be there.
+                Some(_) | None if memory.all_at.is_some_and(is_fresh) => {}
+                Some(_) | None => return None,
             }
         }
         Some(known)
@@ -91,7 +89,7 @@ impl State<'_> {
         });
         let now = self.now;
         self.parameters.history.entry(name.to_owned()).or_default().push((now, value));
-        self.emit(Function::Reconcile);
+        self.emit(&Function::Reconcile);
     }
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mend_core::breaker::{Tallies, trips};
-use mend_core::budget::Tally;
 use mend_core::calendar::CalendarState;
 use mend_core::identity::{Fingerprint, effect_key};
 use mend_core::incident::{Approval, Change, Incident, Outcome, Resolution, State as Stands};
@@ -14,7 +12,7 @@ use mend_core::signal::{Cause, CauseState, Freshness};
 use mend_core::switches::{Scope, breaker_parameter, kill_switch_parameter};
 
 use crate::account::State;
-use crate::scene::Check;
+use crate::scene::{Check, resource_of};
 
 /// So late may be what `reconcile` does every five minutes.
 const SLACK: Duration = Duration::from_mins(11);
@@ -107,7 +105,7 @@ impl State<'_> {
         let mut complained: BTreeMap<Fingerprint, bool> = BTreeMap::new();
         for check in self.scene.checks() {
             let Some(route) = self.scene.routes.get(check.route()) else { continue };
-            let fingerprint = Fingerprint::of(&self.scene.resource(check.resource), &route.problem);
+            let fingerprint = Fingerprint::of(&resource_of(check.resource), &route.problem);
             let complains = self.configuration.complaint(check).is_some();
             *complained.entry(fingerprint.clone()).or_default() |= complains;
             if let Some(why) = self.why_lost(check, &fingerprint) {
@@ -116,7 +114,10 @@ impl State<'_> {
         }
         complained.into_iter().filter(|(_, complains)| !complains).find_map(|(fingerprint, _)| {
             let incident = self.ledger.row(&fingerprint)?.incident.as_ref()?;
-            let is_over = incident.state.is_over() || incident.state == Stands::Reopened;
+            // Who has reopened it has it until they resolve it.
+            let is_a_persons =
+                incident.causes.get(&Cause::Person).is_some_and(|record| record.state == CauseState::Violated);
+            let is_over = incident.state.is_over() || is_a_persons;
             (!is_over).then(|| {
                 format!("nothing complains, and incident {} is {}", incident.id, state_name(&incident.state))
             })
@@ -269,29 +270,14 @@ impl State<'_> {
         None
     }
 
-    /// Where enough attempts have failed in two hours, the breaker was opened.
+    /// After every failed attempt somebody has looked whether the breaker opens, and has opened it if so.
     fn breaker_left_closed(&self) -> Option<String> {
-        for route in &self.scene.routes {
-            for hour in self.ledger.counts.keys().map(|(_, hour)| *hour) {
-                let tally = |only: bool| {
-                    let counted = self.ledger.counts.iter().filter(|((of, at), _)| {
-                        (*at == hour || *at == hour.before()) && (!only || *of == route.name)
-                    });
-                    counted.fold(Tally::default(), |sum, (_, counts)| {
-                        sum.plus(Tally { ended: counts.ended, failed: counts.failed })
-                    })
-                };
-                let tallies = Tallies { route: tally(true), all: tally(false) };
-                let of_route = Scope::Route(route.name.clone());
-                if trips(&of_route, tallies).is_some()
-                    && ![Scope::All, of_route].iter().any(|scope| {
-                        self.parameters.was_ever_set(&breaker_parameter(self.scene.environment, scope))
-                    })
-                {
-                    return Some(format!("no breaker opened for {}: {tallies:?}", route.name));
-                }
-            }
+        if let Some(route) = self.ledger.failures_unseen.first() {
+            return Some(format!("an attempt of {route} failed, and nobody looked whether the breaker opens"));
         }
-        None
+        let never_opened =
+            |scope: &&Scope| !self.parameters.was_ever_set(&breaker_parameter(self.scene.environment, scope));
+        let scope = self.ledger.tripped.iter().find(never_opened)?;
+        Some(format!("enough attempts have failed, and breaker {scope} was never opened"))
     }
 }

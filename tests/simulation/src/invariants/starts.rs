@@ -14,6 +14,7 @@ use mend_core::switches::{
 use mend_core::time::Timestamp;
 
 use crate::account::State;
+use crate::scene::resource_of;
 
 /// A switch holds after so long.
 const HOLDS_WITHIN: Duration = Duration::from_secs(30);
@@ -140,7 +141,7 @@ impl State<'_> {
     }
 
     fn is_exempt_at(&self, resource: usize, route: &Route, moment: Timestamp) -> bool {
-        let resource = self.scene.resource(resource);
+        let resource = resource_of(resource);
         let holds = |written: Exemption| written.validity(moment) == Validity::Holds;
         let name = exemption_parameter(self.scene.environment, &route.name, &resource);
         let parameter = self.parameters.value_at(&name, moment).and_then(|text| Exemption::parse(text).ok());
@@ -161,7 +162,7 @@ impl State<'_> {
     /// What `Mend-ApproveAndRun` finds in the way when it asks again, after a person has said yes.
     pub(crate) fn obstacle(&self, run: &crate::account::automation::Run) -> Option<&'static str> {
         let route = self.scene.routes.iter().find(|route| route.runbook == run.plan.runbook)?;
-        let resource = self.scene.resource(run.resource);
+        let resource = resource_of(run.resource);
         let exemption = exemption_parameter(self.scene.environment, &route.name, &resource);
         let is_exempt = self.parameters.value(&exemption).is_some_and(|text| {
             Exemption::parse(text).map_or(true, |exemption| exemption.validity(self.now) != Validity::Ended)
