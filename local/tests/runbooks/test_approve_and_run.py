@@ -78,7 +78,7 @@ def switch(cloud) -> Iterator[Callable[[str, str | None], None]]:
     switch(KILL_SWITCH, "released")
     switch(MODE, "approve")
     yield switch
-    left = client("ssm").get_parameters_by_path(Path="/mend/dev/", Recursive=True)["Parameters"]
+    left = client("ssm").get_parameters_by_path(Path="/mend/", Recursive=True)["Parameters"]
     for parameter in left:
         client("ssm").delete_parameter(Name=parameter["Name"])
 
@@ -366,18 +366,14 @@ def test_a_circuit_breaker_of_another_route_does_not(ask, answer, switch):
     "value",
     [
         f"until {now() + timedelta(days=30):%Y-%m-%d}: a website",
-        f"until {now():%Y-%m-%d}: until the end of this day",
-        f"until {now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}: a website",
-        f"until {now() + timedelta(days=365):%Y-%m-%d}: longer than allowed, and still no yes",
-        "forever: a website",
-        "until tomorrow: a website",
-        "until 2026-13-01: a website",
-        "2020-01-01",
-        "until 2020-01-01T00:00:00: in which zone?",
-        "x",
+        f" until  {now():%Y-%m-%d} : until the end of this day\n",
+        f"until {now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}: a website: ticket 8",
+        f"until {now() + timedelta(hours=3):%Y-%m-%dT%H:%M:%S.%f+01:00}: a website",
+        f"until {now() + timedelta(days=90, minutes=-1):%Y-%m-%dT%H:%MZ}: a website",
     ],
+    ids=["in 30 days", "today", "in an hour", "another zone", "in 90 days"],
 )
-def test_an_exemption_that_has_not_plainly_ended_stops_it(ask, answer, switch, bucket, exemption, value):
+def test_an_exemption_that_holds_stops_it(ask, answer, switch, bucket, exemption, value):
     asked = ask()
     switch(exemption, value)
     refused(answer(asked), bucket, f"the exemption {exemption} says {value!r}")
@@ -388,9 +384,34 @@ def test_an_exemption_that_has_not_plainly_ended_stops_it(ask, answer, switch, b
     [
         f"until {now() - timedelta(days=1):%Y-%m-%d}: a website",
         f"until {now() - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}: a website",
+        f"until {now() + timedelta(days=90, minutes=10):%Y-%m-%dT%H:%M:%SZ}: longer than allowed",
+        f"until {now() + timedelta(days=1):%Y-%m-%dT%H:%M:%S}: in which zone?",
+        f"until {now() + timedelta(days=1):%G-W%V-%u}: a day of a week",
+        f"until {now() + timedelta(days=1):%Y-%m-%d}: ",
+        f"until {now() + timedelta(days=1):%Y-%m-%d}",
+        f"{now() + timedelta(days=1):%Y-%m-%d}: a website",
+        f"Until {now() + timedelta(days=1):%Y-%m-%d}: a website",
+        "until 9999-99-99: a website",
+        "until tomorrow: a website",
+        "forever: a website",
+    ],
+    ids=[
+        "ended yesterday",
+        "ended a minute ago",
+        "more than 90 days",
+        "no zone",
+        "a week",
+        "no reason",
+        "no colon",
+        "no until",
+        "another until",
+        "no date",
+        "tomorrow",
+        "forever",
     ],
 )
-def test_an_exemption_that_has_ended_does_not(ask, answer, switch, exemption, value):
+def test_an_exemption_that_does_not_hold_stops_nothing(ask, answer, switch, exemption, value):
+    """As in Mend's own decision, which has asked although it knew of it: a no would have it ask again."""
     asked = ask()
     switch(exemption, value)
     assert answer(asked).succeeded("Remediated")
@@ -428,9 +449,18 @@ def test_open_calendars_do_not(ask, answer, calendar):
     assert answer(ask(ChangeCalendars=[name, arn])).succeeded("Remediated")
 
 
-def test_a_calendar_that_cannot_be_read_stops_it(ask, answer, bucket):
-    execution = answer(ask(ChangeCalendars=["No-such-calendar"]))
-    refused(execution, bucket, "the change calendars No-such-calendar cannot be read: ")
+@pytest.mark.parametrize("environment", ["dev", "staging"])
+def test_a_calendar_that_cannot_be_read_counts_as_open(ask, answer, switch, environment):
+    path = f"/mend/{environment}/"
+    switch(f"{path}kill-switch", "released")
+    asked = ask(ChangeCalendars=["No-such-calendar"], SwitchPath=path, Mode="approve")
+    assert answer(asked).succeeded("Remediated")
+
+
+def test_in_prod_a_calendar_that_cannot_be_read_stops_it(ask, answer, switch, bucket):
+    switch("/mend/prod/kill-switch", "released")
+    asked = ask(ChangeCalendars=["No-such-calendar"], SwitchPath="/mend/prod/", Mode="approve")
+    refused(answer(asked), bucket, "the change calendars No-such-calendar cannot be read: ")
 
 
 def test_switches_that_cannot_be_read_stop_it(ask, answer, bucket, denying):
@@ -445,7 +475,7 @@ def test_all_that_stands_in_the_way_is_told(ask, answer, switch, bucket, exempti
     switch(KILL_SWITCH, "engaged")
     switch(MODE, "off")
     switch("/mend/dev/breaker/all", "open: x")
-    switch(exemption, "until 2999-01-01: x")
+    switch(exemption, f"until {now() + timedelta(days=1):%Y-%m-%d}: x")
     refused(answer(asked), bucket, "kill switch", "mode", "circuit breaker", "exemption", "CLOSED")
 
 
