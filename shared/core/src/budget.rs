@@ -53,9 +53,9 @@ impl Spent {
     #[must_use]
     pub fn until(self, now: Timestamp) -> Timestamp {
         match self {
-            Self::StartsThisHour(_) => Hour::of(now).end(),
-            // An attempt's end is heard as an event, and reconcile asks again in any case.
-            Self::Running(_) | Self::RunningInAll(_) => now.plus(Duration::from_mins(5)),
+            // For places among the running attempts, too, where nobody knows when one comes free: reconcile gives them
+            // to the oldest in each of its runs.
+            Self::StartsThisHour(_) | Self::Running(_) | Self::RunningInAll(_) => Hour::of(now).end(),
             Self::Pace(next) => next,
         }
     }

@@ -124,7 +124,16 @@ pub struct Member {
     pub at: Timestamp,
 }
 
+/// Where nothing is to be done, at least until something changes.
+pub(crate) const RESTING: [&str; 2] = ["resolved", "suppressed"];
+
 impl Member {
+    /// Whether nothing is to be done about it.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        RESTING.contains(&self.state.as_str())
+    }
+
     /// Its key in the gathering.
     #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {

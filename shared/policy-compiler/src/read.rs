@@ -9,7 +9,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use mend_core::automation::{AlarmName, ParameterName, RoleFamily, RunbookName};
-use mend_core::policy::{Budget, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Takes, Title};
+use mend_core::policy::{
+    Budget, Ceiling, Glob, ParameterSource, Problem, Route, RouteName, Severity, Takes, Title,
+};
 use mend_core::resource::ResourceType;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -212,6 +214,10 @@ impl Checker<'_> {
             // That a runbook is broken has been told; then nothing is known of its parameters.
             runbook.map(|runbook| self.parameters(written, runbook)).unwrap_or_default()
         });
+        if written.emergency && severity.is_some_and(|severity| severity != Severity::Critical) {
+            let problem = "emergency: only what is critical is one, so severity must be critical";
+            self.wrong(line(&written.severity), problem.to_owned());
+        }
         if self.errors.len() > before {
             return None;
         }

@@ -49,6 +49,7 @@ const EXEMPTION: &str = "Conclude.Exemption";
 /// The steps of `Mend-ApproveAndRun` that ask people, and the switches after that; and the id of the child.
 const REQUEST: &str = "RequestApproval";
 const ASK_AGAIN: &str = "AskAgain";
+const RUN: &str = "Run";
 const CHILD: &str = "Run.ExecutionId";
 /// A step that records what it found, before anything is changed, has an output of this name.
 const BEFORE_STATE: &str = ".BeforeState";
@@ -106,6 +107,11 @@ pub fn report(id: &ExecutionId, execution: &Execution, now: Timestamp) -> Result
 }
 
 impl Execution {
+    /// Whether it is a request for approval whose child is under way.
+    pub(crate) fn runs_child(&self) -> bool {
+        self.outcome().is_none() && self.steps.get(RUN).is_some_and(|status| status == "InProgress")
+    }
+
     fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name)?.first().map(String::as_str)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use mend_core::account::PrincipalArn;
-use mend_core::automation::{DocumentVersion, ExecutionId, OpsItemId, RunbookName};
+use mend_core::automation::{APPROVE_AND_RUN, DocumentVersion, ExecutionId, OpsItemId, RunbookName};
 use mend_core::breaker::Tallies;
 use mend_core::budget::{BudgetLimits, Spent};
 use mend_core::calendar::CalendarState;
@@ -41,6 +41,10 @@ impl News {
         match self {
             Self::Signal(signal) => signal.cause.key(),
             // Whoever runs the runbook by hand under the same incident and attempt is another teller.
+            // And a request for approval is another than the child that it ran.
+            Self::Outcome(report) if report.runbook == APPROVE_AND_RUN => {
+                format!("{ATTEMPT}{}", report.request.as_ref().unwrap_or(&report.execution))
+            }
             Self::Outcome(report) => format!("{ATTEMPT}{}", report.execution),
             Self::Person(word) => format!("{OPS_ITEM}{}", word.ops_item),
             Self::Undoing(undoing) => format!("{ATTEMPT}{}", undoing.execution),
@@ -281,7 +285,7 @@ pub trait Ledger {
     fn mark_told(&self, key: &str, now: Timestamp) -> impl Future<Output = Result<(), CallError>>;
 
     /// Puts an incident into a gathering, or what has become of it. Comes back with the gathering, which begins now if
-    /// it had not.
+    /// there is none yet, and else is as it was.
     fn gather(
         &self,
         id: &GatheringId,

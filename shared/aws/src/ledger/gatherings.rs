@@ -97,22 +97,16 @@ impl<C: Clock> Aws<C> {
         self.put_member(id, member, now).await?;
         let attempted = || format!("open the gathering {id} in the ledger");
         let pk = gathering_pk(id);
-        let mut request = self
+        let request = self
             .updating(key(&pk, HEAD))
-            .update_expression(
-                "SET opened_at = if_not_exists(opened_at, :now), is_over = :false, #open = :pk REMOVE expires_at",
-            )
+            .update_expression("SET opened_at = :now, is_over = :false, #open = :pk")
+            .condition_expression("attribute_not_exists(pk)")
             .expression_attribute_names("#open", OPEN)
             .expression_attribute_values(":now", AttributeValue::N(now.milliseconds().to_string()))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
-            .return_values(ReturnValue::AllNew);
-        if member.state == "resolved" {
-            // What is over does not bring back a gathering that is over, too.
-            request = request
-                .condition_expression("attribute_not_exists(is_over) OR is_over = :false")
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        }
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let head = match request.send().await {
             Ok(answer) => answer.attributes,
             Err(error) => match error.as_service_error() {

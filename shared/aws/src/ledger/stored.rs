@@ -590,6 +590,8 @@ pub(super) enum StoredState {
         /// Where none is written down, it is due.
         #[serde(default)]
         until: i64,
+        #[serde(default)]
+        by_budget: bool,
     },
     AwaitingApproval {
         attempt: StoredAttempt,
@@ -621,7 +623,9 @@ impl From<&State> for StoredState {
             State::Open => Self::Open,
             State::Observed(plan) => Self::Observed { plan: plan.into() },
             State::Suppressed => Self::Suppressed,
-            State::Deferred { until } => Self::Deferred { until: until.milliseconds() },
+            State::Deferred { until, by_budget } => {
+                Self::Deferred { until: until.milliseconds(), by_budget: *by_budget }
+            }
             State::AwaitingApproval(attempt) => Self::AwaitingApproval { attempt: attempt.into() },
             State::Remediating(attempt) => Self::Remediating { attempt: attempt.into() },
             State::Escalated => Self::Escalated,
@@ -648,7 +652,9 @@ impl TryFrom<StoredState> for State {
             StoredState::Open => Self::Open,
             StoredState::Observed { plan } => Self::Observed(plan.try_into()?),
             StoredState::Suppressed => Self::Suppressed,
-            StoredState::Deferred { until } => Self::Deferred { until: Timestamp::from_milliseconds(until) },
+            StoredState::Deferred { until, by_budget } => {
+                Self::Deferred { until: Timestamp::from_milliseconds(until), by_budget }
+            }
             StoredState::AwaitingApproval { attempt } => Self::AwaitingApproval(attempt.try_into()?),
             StoredState::Remediating { attempt } => Self::Remediating(attempt.try_into()?),
             StoredState::Escalated => Self::Escalated,

@@ -738,7 +738,7 @@ async fn rows_of_older_versions_are_read_as_they_were_meant() {
     let read = wire.world().read(&FINGERPRINT).await.unwrap().unwrap();
     // It is due.
     let until = mend_core::time::Timestamp::from_milliseconds(0);
-    assert_eq!(read.incident.unwrap().state, State::Deferred { until });
+    assert_eq!(read.incident.unwrap().state, State::Deferred { until, by_budget: false });
 }
 
 #[tokio::test]

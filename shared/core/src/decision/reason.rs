@@ -58,6 +58,8 @@ pub enum Reason {
     NoApprovers,
     /// The request for approval was rejected, or nobody answered it.
     NotApproved(AttemptNumber, String),
+    /// Attempts were stopped or held back so often that a person has to look.
+    Interrupted(usize),
     /// A guard rail closed before the attempt could begin.
     HeldBack(AttemptNumber, String),
     /// The alarm does not ring.
@@ -206,6 +208,9 @@ impl fmt::Display for Reason {
                 f.write_str("approval is needed and the stack's parameter Approvers names nobody")
             }
             Self::NotApproved(number, why) => write!(f, "attempt {number} was not approved: {why}"),
+            Self::Interrupted(times) => {
+                write!(f, "{times} attempts were stopped or held back, so a person has to look")
+            }
             Self::HeldBack(number, why) => write!(f, "attempt {number} was held back: {why}"),
             Self::NotRinging(alarm) => {
                 write!(f, "the alarm {alarm} does not ring, and only a person closes a breaker")
@@ -323,6 +328,7 @@ impl Reason {
             Self::Flapping(_) => "flapping",
             Self::NoApprovers => "no-approvers",
             Self::NotApproved(..) => "not-approved",
+            Self::Interrupted(_) => "interrupted",
             Self::HeldBack(..) => "held-back",
             Self::NotRinging(_) => "not-ringing",
             Self::OtherAlarm(_) => "other-alarm",

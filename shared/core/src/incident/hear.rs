@@ -15,6 +15,9 @@ use crate::report::OpsItemStatus;
 use crate::signal::{Cause, CauseState, Signal};
 use crate::time::{CLOCK_DIFFERENCE, Timestamp};
 
+/// So often an attempt may be stopped, or held back after its approval, before a person is called.
+const INTERRUPTED: usize = 3;
+
 /// What follows from what was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
@@ -398,12 +401,17 @@ impl Incident {
             return Heard::new(Consequence::Resolved, [failure]);
         }
         self.state = State::Open;
-        let begun = self.finished.iter().filter(|finished| finished.outcome.has_begun()).count();
-        if begun < usize::from(attempts) {
+        let (counted, others): (Vec<_>, Vec<_>) =
+            self.finished.iter().partition(|finished| finished.outcome.counts());
+        if others.len() >= INTERRUPTED {
+            let often = Reason::Interrupted(others.len());
+            return self.escalate(vec![failure, often], now);
+        }
+        if counted.len() < usize::from(attempts) {
             let next = Reason::NextAttempt(self.next_attempt());
             return Heard::new(Consequence::Undecided, [failure, next]);
         }
-        let exhausted = Reason::AttemptsExhausted(begun);
+        let exhausted = Reason::AttemptsExhausted(counted.len());
         self.escalate(vec![failure, exhausted], now)
     }
 

@@ -126,12 +126,12 @@ impl Outcome {
         }
     }
 
-    /// Whether the runbook began.
+    /// Whether the attempt counts among those that the route allows: somebody or something else ended the others.
     #[must_use]
-    pub const fn has_begun(&self) -> bool {
+    pub const fn counts(&self) -> bool {
         match self {
-            Self::Remediated | Self::AlreadyCompliant | Self::Failed(_) | Self::TimedOut | Self::Cancelled => true,
-            Self::NotApproved(_) | Self::HeldBack(_) => false,
+            Self::Remediated | Self::AlreadyCompliant | Self::Failed(_) | Self::TimedOut => true,
+            Self::Cancelled | Self::NotApproved(_) | Self::HeldBack(_) => false,
         }
     }
 }
@@ -275,6 +275,8 @@ pub enum State {
     Deferred {
         /// When it is due, by what is known.
         until: Timestamp,
+        /// Whether a budget is what it waits for.
+        by_budget: bool,
     },
     /// The attempt may begin when a person says so.
     AwaitingApproval(Attempt),
@@ -452,7 +454,10 @@ impl Incident {
             Course::Start(plan, _) => (State::Remediating(self.attempt(plan, now)), Change::Responding),
             Course::Ask(plan, _) => (State::AwaitingApproval(self.attempt(plan, now)), Change::AwaitingApproval),
             Course::Record(plan) => (State::Observed(plan), Change::Observed),
-            Course::Wait(until) => (State::Deferred { until }, Change::Deferred),
+            Course::Wait(until) => {
+                let by_budget = reasons.iter().any(|reason| matches!(reason, Reason::BudgetSpent(_)));
+                (State::Deferred { until, by_budget }, Change::Deferred)
+            }
             Course::Leave => (State::Suppressed, Change::Suppressed),
             Course::Escalate => (State::Escalated, Change::Escalated),
         };
@@ -465,7 +470,7 @@ impl Incident {
         let says_the_same = self.why(change) == Some(&sentence);
         match (&self.state, &state) {
             // What waits for the same reason is due when it was, until that has passed.
-            (State::Deferred { until }, State::Deferred { .. }) if says_the_same && *until > now => {}
+            (State::Deferred { until, .. }, State::Deferred { .. }) if says_the_same && *until > now => {}
             _ => self.state = state,
         }
         match &self.state {
@@ -524,9 +529,10 @@ impl Incident {
     }
 
     /// Takes down that people are being asked. The id may be unknown: the outcome tells.
-    pub fn asked(&mut self, execution: Option<ExecutionId>) {
+    pub fn asked(&mut self, execution: Option<ExecutionId>, now: Timestamp) {
         if let Some(approval) = &mut self.approval {
             approval.execution = execution;
+            approval.asked_at = now;
             self.put_in_front(Effect::OpsItem);
         }
     }
@@ -555,7 +561,9 @@ impl Incident {
     pub fn is_to_be_reminded(&self, now: Timestamp) -> bool {
         let half_is_over =
             |approval: &Approval| !approval.is_reminded && now.since(approval.asked_at) >= Approval::PATIENCE / 2;
-        matches!(self.state, State::AwaitingApproval(_)) && self.approval.as_ref().is_some_and(half_is_over)
+        matches!(self.state, State::AwaitingApproval(_))
+            && !self.outbox.contains(&Effect::RequestApproval)
+            && self.approval.as_ref().is_some_and(half_is_over)
     }
 
     /// Takes down that a restore runbook has undone a repair.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::ops_item::cut;
 use super::{Notification, OperationalValue, OpsItemContent, OpsItemStatus, Place};
 use crate::automation::OpsItemId;
-use crate::gathering::{GatheringId, GatheringKind, Member};
+use crate::gathering::{GatheringId, GatheringKind, Member, RESTING};
 use crate::policy::Route;
 use crate::time::Timestamp;
 
@@ -45,7 +45,7 @@ impl Roll {
     /// Takes in one incident.
     pub fn add(&mut self, member: Member) {
         *self.states.entry(member.state.clone()).or_default() += 1;
-        if RESTING.contains(&member.state.as_str()) {
+        if member.rests() {
             return;
         }
         let escalated = self.listed.iter().filter(|listed| listed.state == ESCALATED).count();
@@ -78,8 +78,6 @@ impl Roll {
 }
 
 const ESCALATED: &str = "escalated";
-/// Where nothing is to be done, at least until something changes.
-const RESTING: [&str; 2] = ["resolved", "suppressed"];
 
 impl Gathering {
     /// OpsCenter makes one OpsItem for it, while that is not resolved.

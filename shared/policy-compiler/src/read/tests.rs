@@ -100,10 +100,18 @@ fn reads_a_route() {
 
 #[test]
 fn a_route_may_answer_emergencies_heed_tags_and_have_an_alarm() {
-    let config = format!("{CONFIG}  emergency: true\n  exempt-by-tag: true\n  alarm: Orders/5xx (prod)\n");
+    let written = format!("{CONFIG}  emergency: true\n  exempt-by-tag: true\n  alarm: Orders/5xx (prod)\n");
+    let config = written.replace("severity: high", "severity: critical");
     let routes = Repository::new().with("policy/config.yaml", &config).read().unwrap();
     assert!(routes[0].is_emergency && routes[0].is_exempt_by_tag);
     assert_eq!(routes[0].alarm, Some(AlarmName::from_static("Orders/5xx (prod)")));
+}
+
+#[test]
+fn an_emergency_is_critical() {
+    let config = format!("{CONFIG}  emergency: true\n");
+    let errors = Repository::new().with("policy/config.yaml", &config).read().unwrap_err();
+    assert!(errors[0].to_string().contains("severity must be critical"), "{errors:?}");
 }
 
 #[test]

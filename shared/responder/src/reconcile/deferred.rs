@@ -57,7 +57,10 @@ impl<W: World> Run<'_, '_, W> {
                 return;
             }
             let Some(route) = route_of(incident, self.responder.policy) else { continue };
-            if self.touched.contains(fingerprint) {
+            let now = self.responder.world.now();
+            // Which of the budgets it is does not matter to whoever waits, until it is due.
+            let waits_on = matches!(incident.state, State::Deferred { by_budget: true, until } if until > now);
+            if self.touched.contains(fingerprint) || waits_on && spent.of(&route.name).is_some() {
                 continue;
             }
             self.keep_switches_fresh().await;

@@ -22,8 +22,12 @@ impl<W: World> Run<'_, '_, W> {
                 return;
             }
             let routes = self.responder.policy.routes();
-            let Some(route) = routes.iter().find(|route| route.name == gathering.id.route) else { continue };
-            if let Err(error) = self.look_at_gathering(gathering.clone(), route).await {
+            let route = routes.iter().find(|route| route.name == gathering.id.route);
+            let looked_at = match route {
+                Some(route) => self.look_at_gathering(gathering.clone(), route).await,
+                None => self.close_without_route(gathering.clone()).await,
+            };
+            if let Err(error) = looked_at {
                 self.failed(&error);
             }
         }
@@ -52,6 +56,12 @@ impl<W: World> Run<'_, '_, W> {
             gathering.told_at = Some(now);
         }
         if gathering == before { Ok(()) } else { world.keep_gathering(&gathering).await }
+    }
+
+    /// Nobody knows any more what its OpsItem should say. It stays for a person to resolve.
+    async fn close_without_route(&self, mut gathering: Gathering) -> Result<(), CallError> {
+        gathering.is_over = self.roll(&gathering.id).await?.open() == 0;
+        if gathering.is_over { self.responder.world.keep_gathering(&gathering).await } else { Ok(()) }
     }
 
     async fn roll(&self, id: &GatheringId) -> Result<Roll, CallError> {

@@ -143,7 +143,7 @@ impl<W: World> Run<'_, '_, W> {
     }
 
     /// The execution of the attempt under way or of the request for its approval, and which it is.
-    async fn execution_of(
+    pub(super) async fn execution_of(
         &self,
         incident: &Incident,
     ) -> Result<Option<(ExecutionId, Option<ExecutionId>)>, CallError> {

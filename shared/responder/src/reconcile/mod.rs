@@ -1,8 +1,8 @@
 //! What no event says: `reconcile` looks at the switches, at every open incident, at what people did with OpsItems,
 //! and at what AWS Config finds wrong. Events of Config and Systems Manager are best effort; this finds the same without them.
 //!
-//! One run at a time. Each of its parts has a share of the time, and goes on in the next run where it stopped in
-//! this one, so that none starves. Whatever is found goes the way of an event, through the same responder, so
+//! One run at a time. Each of its parts has a share of the time. Incidents, people and rules go on in the next run
+//! where they stopped in this one, so that none starves; what was deferred begins with the oldest each time. Whatever is found goes the way of an event, through the same responder, so
 //! nothing here can do what an event could not.
 
 mod configuration;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mend_core::incident::Incident;
 use mend_core::report::Notice;
 use mend_core::switches::{KillSwitch, kill_switch_parameter, path, remarks};
 
@@ -65,13 +66,24 @@ impl<W: World> Run<'_, '_, W> {
     }
 
     async fn stop_executions(&mut self, open: &Open) {
-        let running = open.rows.values().filter_map(|row| row.incident.as_ref()?.running()?.execution.as_ref());
-        for execution in running {
-            match self.responder.world.stop(execution).await {
-                Ok(()) => self.done.stopped += 1,
+        for incident in open.rows.values().filter_map(|row| row.incident.as_ref()) {
+            match self.stop_execution(incident).await {
+                Ok(stopped) => self.done.stopped += usize::from(stopped),
                 Err(error) => self.failed(&error),
             }
         }
+    }
+
+    /// Stops what changes the resource. A request that waits for its answer stays: whoever says yes is told that the
+    /// kill switch is engaged.
+    async fn stop_execution(&self, incident: &Incident) -> Result<bool, CallError> {
+        let Some((id, request)) = self.execution_of(incident).await? else { return Ok(false) };
+        let world = self.responder.world;
+        if request.is_some() && !world.execution(&id).await?.is_some_and(|execution| execution.runs_child()) {
+            return Ok(false);
+        }
+        world.stop(&id).await?;
+        Ok(true)
     }
 
     async fn tell_remarks(&self, parameters: &BTreeMap<String, String>) -> Result<(), CallError> {

@@ -15,7 +15,7 @@ use mend_core::switches::{OpenBreaker, Scope};
 use mend_core::time::Timestamp;
 use tracing::warn;
 
-use super::{RESERVE, Responder};
+use super::{PATIENCE, RESERVE, Responder};
 use crate::error::{CallError, ResponseError, RetryableError, chain};
 use crate::world::{Launch, World};
 
@@ -28,6 +28,8 @@ pub(super) enum Carried {
     Out,
     /// As far as it may be: the start that is left waits for leave.
     AsFarAsItMay,
+    /// A start that is left has to be asked about again.
+    TooLate,
     /// The attempt could not be started, and what follows has to be written down first.
     NotStarted,
     /// The rest is for later.
@@ -39,6 +41,8 @@ pub(super) enum Carried {
 pub(super) struct Permit {
     /// Whether a start that waits may happen.
     pub(super) starts: bool,
+    /// Until when what was read to decide that is fresh enough.
+    pub(super) until: Timestamp,
     /// When it is the start's turn.
     pub(super) start_at: Option<Timestamp>,
 }
@@ -81,8 +85,13 @@ impl<W: World> Responder<'_, W> {
             if self.world.now().plus(RESERVE) >= self.invocation.deadline {
                 return Carried::Left(Left::OutOfTime);
             }
-            if let (Effect::Runbook | Effect::RequestApproval, Some(start_at)) = (effect, permit.start_at) {
-                self.world.wait_until(start_at).await;
+            if let Effect::Runbook | Effect::RequestApproval = effect {
+                if let Some(start_at) = permit.start_at {
+                    self.world.wait_until(start_at).await;
+                }
+                if self.world.now() > permit.until {
+                    return Carried::TooLate;
+                }
             }
             match self.carry_out_one(incident, route, effect, tried).await {
                 Ok(()) => incident.done(effect),
@@ -143,7 +152,7 @@ impl<W: World> Responder<'_, W> {
             Effect::RequestApproval => {
                 let State::AwaitingApproval(attempt) = &incident.state else { return Ok(()) };
                 let execution = self.world.ask(&ApprovalRequest::of(incident, attempt, route, place)).await?;
-                incident.asked(execution);
+                incident.asked(execution, self.world.now());
                 Ok(())
             }
             Effect::WithdrawApproval => self.withdraw(incident).await,
@@ -192,7 +201,7 @@ impl<W: World> Responder<'_, W> {
         let now = self.world.now();
         let member = incident.member(now);
         let mut gathering = self.world.gather(id, &member, now).await?;
-        if gathering.is_over && !incident.state.is_over() {
+        if gathering.is_over && !member.rests() {
             // It begins anew, and so does its OpsItem.
             gathering = Gathering { opened_at: now, ops_item: None, is_over: false, ..gathering };
         }
@@ -231,8 +240,13 @@ impl<W: World> Responder<'_, W> {
                 Some(id) => Some(id.clone()),
                 None => self.world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?,
             };
-            if let Some(id) = execution {
-                self.world.stop(&id).await?;
+            match execution {
+                Some(id) => self.world.stop(&id).await?,
+                None if self.world.now().since(since) > PATIENCE => {}
+                None => {
+                    let attempted = format!("withdraw the request for approval of incident {}", incident.id);
+                    return Err(CallError::retryable(attempted, "Automation does not list it yet"));
+                }
             }
             incident.withdrawn.pop();
         }

@@ -33,7 +33,7 @@ use tracing::warn;
 
 use crate::answer::Answer;
 use crate::error::{CallError, ResponseError, chain};
-use crate::execution::Ended;
+use crate::execution::{self, Ended};
 use crate::world::{Claim, Lease, News, Row, World};
 use effects::{Carried, Permit, Tried};
 use held::{Held, Stored};
@@ -80,6 +80,8 @@ const GIVEN_UP: Duration = Duration::from_hours(24);
 /// A start waits so long for its turn. What is read of the switches is 20 seconds old at most, and an engaged kill
 /// switch has to hold within 30.
 const TURN: Duration = Duration::from_secs(8);
+/// A start happens so soon after it was decided, or is asked about again.
+const GOOD: Duration = Duration::from_secs(10);
 /// Nothing is waited for when less time is left: the effects take theirs.
 const EFFECTS: Duration = Duration::from_secs(15);
 /// A row that changes under so many writes is left to the next try.
@@ -143,9 +145,28 @@ impl<'a, W: World> Responder<'a, W> {
     /// Answers what an execution of Mend's runbooks was.
     pub async fn ended(&self, ended: Ended) -> Result<Answer, ResponseError> {
         match ended {
-            Ended::Attempt(report) => self.outcome(report).await,
+            Ended::Attempt(report) => {
+                self.hear_child(&report).await?;
+                self.outcome(report).await
+            }
             Ended::Undoing(undoing) => self.undoing(undoing).await,
         }
+    }
+
+    /// A child tells of itself what its parent does not know: what it found before its change. Its event may be lost.
+    async fn hear_child(&self, report: &AttemptReport) -> Result<(), ResponseError> {
+        if report.request.as_ref().is_none_or(|request| *request == report.execution) {
+            return Ok(());
+        }
+        if report.runbook != APPROVE_AND_RUN {
+            return Ok(());
+        }
+        let child = known(self.world.execution(&report.execution).await)?.flatten();
+        let said = child.map(|child| execution::report(&report.execution, &child, self.world.now()));
+        if let Some(Ok(Ended::Attempt(child))) = said {
+            self.outcome(child).await?;
+        }
+        Ok(())
     }
 
     /// Carries on what is left in an incident's row, and decides again what may be decided. `None`: somebody else
@@ -285,6 +306,7 @@ impl<'a, W: World> Responder<'a, W> {
             held.history = intake.history.or_else(|| held.history.take());
 
             let mut left = None;
+            let decided_at = self.world.now();
             if let Some((incident, route)) = self.routed(&held.row) {
                 let decided = undecided || incident.state == State::Open;
                 let stored = if decided {
@@ -313,10 +335,10 @@ impl<'a, W: World> Responder<'a, W> {
                     if leave == Leave::GivenUp {
                         continue;
                     }
-                    let permit = Permit { starts: leave == Leave::Given, start_at };
+                    let permit = Permit { starts: leave == Leave::Given, until: decided_at.plus(GOOD), start_at };
                     match self.carry_out(incident, route, permit, &mut tried).await {
                         Carried::Out | Carried::AsFarAsItMay => {}
-                        Carried::NotStarted => continue,
+                        Carried::NotStarted | Carried::TooLate => continue,
                         Carried::Left(why) => left = Some(why),
                     }
                 }
@@ -365,7 +387,7 @@ impl<'a, W: World> Responder<'a, W> {
             let found = self.world.find_execution(&document, id, attempt.number, since).await;
             match known(found)? {
                 Some(Some(execution)) if document == APPROVE_AND_RUN => {
-                    incident.asked(Some(execution));
+                    incident.asked(Some(execution), now);
                     incident.done(Effect::RequestApproval);
                     return Ok(Leave::Given);
                 }
@@ -406,11 +428,16 @@ impl<'a, W: World> Responder<'a, W> {
         if held.changed() && !matches!(held.store().await?, Stored::Yes) {
             return Ok(false);
         }
-        let looked = self.look_at_breaker(route).await;
-        if let (Ok(()), Some(incident)) = (looked, &mut held.row.incident) {
-            incident.done(Effect::Breaker);
+        match self.look_at_breaker(route).await {
+            Ok(()) => {
+                if let Some(incident) = &mut held.row.incident {
+                    incident.done(Effect::Breaker);
+                }
+            }
+            Err(CallError::Retryable(error)) => return Err(ResponseError::Facts(error)),
+            // It stays in the outbox, where it is given up and noted.
+            Err(CallError::Final(_)) => {}
         }
-        // What failed stays in the outbox.
         Ok(true)
     }
 
@@ -564,8 +591,16 @@ impl<'a, W: World> Responder<'a, W> {
     /// Opens a circuit breaker, if it is not open, and tells people.
     pub(crate) async fn open_breaker(&self, breaker: OpenBreaker) -> Result<(), CallError> {
         let name = breaker_parameter(self.stack.place.environment, &breaker.scope);
-        self.world.create_parameter(&name, &format!("open: {}", breaker.why)).await?;
-        self.tell_once(&Notice::BreakerOpened(breaker)).await.map(drop)
+        // Parameter Store takes no double braces, and nobody needs single ones.
+        let why = breaker.why.replace(['{', '}'], "");
+        let opened = self.world.create_parameter(&name, &format!("open: {why}")).await?;
+        let (notice, now) = (Notice::BreakerOpened(breaker), self.world.now());
+        if opened {
+            return self.tell(&notice, now).await;
+        }
+        // It was open: whoever opened it may have died before people were told.
+        let an_hour_ago = notice.key(now.minus(Duration::from_hours(1)));
+        if self.world.is_told(&an_hour_ago).await? { Ok(()) } else { self.tell_once(&notice).await.map(drop) }
     }
 
     /// Tells people what they have not been told. `false`: they have.
@@ -575,9 +610,13 @@ impl<'a, W: World> Responder<'a, W> {
         if self.world.is_told(&key).await? {
             return Ok(false);
         }
-        self.world.publish(&notice.notification(&self.stack.place, now)).await?;
-        self.world.mark_told(&key, now).await?;
+        self.tell(notice, now).await?;
         Ok(true)
+    }
+
+    async fn tell(&self, notice: &Notice, now: Timestamp) -> Result<(), CallError> {
+        self.world.publish(&notice.notification(&self.stack.place, now)).await?;
+        self.world.mark_told(&notice.key(now), now).await
     }
 }
 

@@ -221,7 +221,7 @@ fn a_closed_calendar_defers_until_it_opens() {
         (answer.decision, reasons(&answer)),
         (Verdict::Defer, vec!["cause-violated", "mode-enforce", "calendar-closed"])
     );
-    assert_eq!(account.the_incident().state, State::Deferred { until: at(4_000) });
+    assert_eq!(account.the_incident().state, State::Deferred { until: at(4_000), by_budget: false });
     run(&account);
     assert!(account.executions.borrow().is_empty());
     account.calendar.set(Some(CalendarState::Open { until: None }));

@@ -101,7 +101,7 @@ fn state() -> impl Strategy<Value = State> {
         Just(State::Open),
         plan().prop_map(State::Observed),
         Just(State::Suppressed),
-        time().prop_map(|until| State::Deferred { until }),
+        (time(), any::<bool>()).prop_map(|(until, by_budget)| State::Deferred { until, by_budget }),
         attempt().prop_map(State::AwaitingApproval),
         attempt().prop_map(State::Remediating),
         Just(State::Escalated),
