@@ -165,7 +165,14 @@ impl State<'_> {
             Kind::Request { child: Some(_), .. } => {}
             Kind::Request { child: None, answer } => match answer {
                 Reply::Yes => self.approved(id, &run),
-                Reply::No => self.end(id, "Failed", None, Some("Rejected")),
+                Reply::No => {
+                    // How AWS shows a no is not documented.
+                    let step = if self.choose(&[1, 1]) == 0 { "Rejected" } else { "Failed" };
+                    if let Some(run) = self.automation.runs.get_mut(id) {
+                        run.failure = Some("The approval was rejected".to_owned());
+                    }
+                    self.end(id, "Failed", None, Some(step));
+                }
                 Reply::Nothing => self.end(id, "TimedOut", None, Some("TimedOut")),
             },
         }
@@ -282,6 +289,12 @@ impl State<'_> {
                 parameters.insert("RunbookParameters".to_owned(), json!(own).to_string());
                 outputs.extend(child.iter().map(|child| ("Run.ExecutionId", child.to_string())));
                 steps.insert("RequestApproval".to_owned(), run.asked.unwrap_or("Waiting").to_owned());
+                let ask_again = match (run.asked, child) {
+                    (Some("Success"), None) => "Failed",
+                    (Some("Success"), Some(_)) => "Success",
+                    _ => "Pending",
+                };
+                steps.insert("AskAgain".to_owned(), ask_again.to_owned());
             }
         }
         if let Some(outcome) = run.outcome {

@@ -331,7 +331,7 @@ impl std::fmt::Debug for Brief<'_> {
             Stands::Remediating(attempt) | Stands::AwaitingApproval(attempt) => {
                 write!(f, "{name} (attempt {})", attempt.number)
             }
-            Stands::Deferred { until } => write!(f, "{name} until {until}"),
+            Stands::Deferred { until, .. } => write!(f, "{name} until {until}"),
             Stands::Resolved { how, .. } => write!(f, "{name} ({how:?})"),
             Stands::Open | Stands::Observed(_) | Stands::Suppressed | Stands::Escalated | Stands::Reopened => {
                 f.write_str(name)

@@ -209,9 +209,9 @@ impl<'c> Hands<'_, 'c> {
             if fate == Fate::Refused {
                 state.refusals.insert(name);
             }
-            state.tell(|| match fate {
-                Fate::Fine => format!("#{} {name}", self.request),
-                _ => format!("#{} {name}: {fate}", self.request),
+            state.tell(|| {
+                let fault = if fate == Fate::Fine { String::new() } else { format!(": {fate}") };
+                format!("#{} {name}{fault}", self.request)
             });
             let passing = || CallError::retryable(name, "the simulation lets it fail for now");
             let answer = match fate {

@@ -59,7 +59,7 @@ impl State<'_> {
             Stands::Remediating(attempt) => {
                 Some(format!("is being remediated for ever, attempt {}", attempt.number))
             }
-            Stands::Deferred { until } if until.plus(SLACK) < self.now => Some(format!("was due at {until}")),
+            Stands::Deferred { until, .. } if until.plus(SLACK) < self.now => Some(format!("was due at {until}")),
             Stands::Deferred { .. } => self
                 .nothing_in_the_way(incident)
                 .then(|| format!("is deferred, and nothing is in the way: {:?}", incident.notes.last())),
@@ -242,7 +242,13 @@ impl State<'_> {
                 self.ledger.incidents().filter(|incident| incident.route == route.name).collect();
             let finished = || incidents.iter().flat_map(|incident| &incident.finished);
             let really_ended = finished()
-                .filter(|finished| !matches!(finished.outcome, Outcome::Cancelled | Outcome::NotApproved(_)))
+                .filter(|finished| match finished.outcome {
+                    Outcome::Remediated | Outcome::AlreadyCompliant | Outcome::Failed(_) | Outcome::TimedOut => {
+                        true
+                    }
+                    // These say nothing about whether the route's repairs work.
+                    Outcome::Cancelled | Outcome::NotApproved(_) | Outcome::HeldBack(_) => false,
+                })
                 .count();
             let really_failed = finished().filter(|finished| finished.outcome.is_failure()).count();
             let really_opened =
