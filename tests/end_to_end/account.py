@@ -329,11 +329,9 @@ class Account:
     def has_heard(self, switch: str) -> bool:
         """Say whether `reconcile` has run because this parameter has changed."""
         runs = self.journal("invocation", function=self.stack.functions["reconcile"], ok=True)
-        return any(
-            run["payload"].get("detail", {}).get("name") == f"{SWITCHES}{switch}"
-            for run in runs
-            if isinstance(run["payload"], dict)
-        )
+        # What a schedule or a test sends has no detail to speak of.
+        details = [run["payload"].get("detail") for run in runs if isinstance(run["payload"], dict)]
+        return any(isinstance(d, dict) and d.get("name") == f"{SWITCHES}{switch}" for d in details)
 
     def reconcile(self) -> dict[str, Any]:
         """Run `reconcile`, and return what it did; that it could not look at something is a failure."""

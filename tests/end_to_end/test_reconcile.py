@@ -142,7 +142,8 @@ def test_what_waited_until_a_person_closed_it_is_not_started(account: Account):
         account.wait_until(lambda: account.dead_letters(), "three tries in vain")
     set_status(account, group_id, "Resolved")
     clock.forward(timedelta(minutes=3))
-    account.wait_until(lambda: account.journal("invocation", ok=True), "that the person is heard")
+    person = {"function": account.stack.functions["ops-item-update"], "ok": True}
+    account.wait_until(lambda: account.journal("invocation", **person), "that the person is heard")
     account.reconcile()
     row = account.settled(group_id, "resolved")
     assert row["incident"]["state"]["how"] == "by-person"

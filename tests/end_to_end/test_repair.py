@@ -172,7 +172,7 @@ def test_people_are_told_of_the_beginning_and_the_end(repair: Repair):
         f"What Mend did: {RUNBOOK} repaired it and read it back: Closed tcp 22 of {repair.group_id}" in ended
     )
     execution_id = repair.account.execution(repair.group_id)["AutomationExecutionId"]
-    assert f"Mend-RestoreAdminPorts undoes the repair, with ExecutionId {execution_id}, " in ended
+    assert f"--document-name Mend-RestoreAdminPorts --parameters ExecutionId={execution_id} " in ended
     console = "https://eu-central-1.console.aws.amazon.com/systems-manager"
     ops_item_id = repair.account.ops_item(repair.group_id)["OpsItemId"]
     for text in (started, ended):

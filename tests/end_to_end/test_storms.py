@@ -59,7 +59,7 @@ def test_a_storm_is_one_ops_item_and_every_resource_is_healed(account: Account):
 
     account.reconcile()
     (item,) = gatherings(account)
-    assert data(item, "mend/count") == f"0 open, {GROUPS - THRESHOLD} resolved"
+    assert data(item, "mend/count") == f"0 open: {GROUPS - THRESHOLD} resolved"
     assert item["Status"] == "Open", "the day is not over"
     account.later(days=1)
     (item,) = [client("ssm").get_ops_item(OpsItemId=item["OpsItemId"])["OpsItem"]]
@@ -79,7 +79,7 @@ def test_what_is_observed_gathers_with_a_daily_digest_and_a_query_that_lists_all
     (item,) = gatherings(account)
     assert item["Title"] == "SSH or RDP is open to the world: Many observed"
     gathered = groups[own:]
-    assert data(item, "mend/count") == f"{len(gathered)} open ({len(gathered)} observed), 0 resolved"
+    assert data(item, "mend/count") == f"{len(gathered)} open: {len(gathered)} observed"
     assert all(group_id in data(item, "mend/resources") for group_id in gathered)
     assert listed_by(data(item, "mend/query")) == set(gathered)
     assert len(account.people_are_told("Gathering")) == 1
@@ -98,7 +98,7 @@ def test_what_is_observed_gathers_with_a_daily_digest_and_a_query_that_lists_all
         account.settled(group_id, "resolved")
     account.reconcile()
     item = client("ssm").get_ops_item(OpsItemId=item["OpsItemId"])["OpsItem"]
-    assert (item["Status"], data(item, "mend/count")) == ("Resolved", f"0 open, {len(gathered)} resolved")
+    assert (item["Status"], data(item, "mend/count")) == ("Resolved", f"0 open: {len(gathered)} resolved")
 
 
 def listed_by(command: str) -> set[str]:
