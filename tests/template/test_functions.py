@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = 24 * 60 * 60
 FIRST_RETRY = 60
 """Seconds after which Lambda repeats a failed asynchronous invocation."""
+SECOND_RETRY = 120
+"""Seconds from the first repetition to the second."""
 RECONCILE_INTERVAL = 300
 """Seconds from one run of reconcile to the next."""
 LEASE_MARGIN = 5
@@ -113,21 +115,30 @@ def test_no_event_is_delivered_when_it_is_too_old_to_be_acted_on(deployment):
             assert retry["MaximumEventAgeInSeconds"] + config["Properties"]["MaximumEventAgeInSeconds"] < DAY
 
 
-def test_a_run_of_reconcile_that_fails_is_left_to_the_next(deployment):
+def test_a_run_of_reconcile_that_cannot_be_begun_is_left_to_the_next(deployment):
     (schedule,) = deployment.of_type("AWS::Scheduler::Schedule").values()
+    target = schedule["Properties"]["Target"]
+    assert target["Arn"] == "ReconcileFunction.Arn"
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
+    assert schedule["Properties"]["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert target["RetryPolicy"] == {
+        "MaximumRetryAttempts": 0,
+        "MaximumEventAgeInSeconds": RECONCILE_INTERVAL,
+    }
+    assert "DeadLetterConfig" not in target
+
+
+def test_a_switch_that_meets_another_run_of_reconcile_is_tried_again_until_the_next_on_schedule(deployment):
     (config,) = [
         config["Properties"]
         for config in deployment.of_type("AWS::Lambda::EventInvokeConfig").values()
         if config["Properties"]["FunctionName"] == "ReconcileFunction"
     ]
-    target = schedule["Properties"]["Target"]
-    assert target["Arn"] == "ReconcileFunction.Arn"
-    assert schedule["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
-    assert schedule["Properties"]["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    for retries in (target["RetryPolicy"], config):
-        assert retries["MaximumRetryAttempts"] == 0
-        assert retries["MaximumEventAgeInSeconds"] == RECONCILE_INTERVAL
-    assert "DeadLetterConfig" not in target
+    assert config["MaximumRetryAttempts"] == 2
+    assert config["MaximumEventAgeInSeconds"] == RECONCILE_INTERVAL
+    timeout = deployment.resources["ReconcileFunction"]["Properties"]["Timeout"]
+    assert FIRST_RETRY + SECOND_RETRY + 2 * timeout < RECONCILE_INTERVAL
+    # Kept would be what the next run finds out anyway.
     assert not config.get("DestinationConfig")
 
 
