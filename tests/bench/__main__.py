@@ -17,11 +17,13 @@ from localcloud.deploy import DeployError
 from .answering import Answers, answer_all, answer_first
 from .deployed import EMPTY, ROOT, Unexpected, Used, deployed
 from .figures import Figure, table, verdict
+from .guarded import CALENDAR, Guarded, ask_everything
 from .healing import Repairs, Steps, repair_all, step_through
 from .process import Cores
 from .reconciling import reconcile_idly
 from .sizes import binary_size, package_size
 from .start_up import DidNotStart, Starts, start_all
+from .storm import play
 
 ANSWERING, CONCLUDING = "config-compliance", "automation-outcome"
 FUNCTIONS = (ANSWERING, CONCLUDING, "ops-item-update", "reconcile")
@@ -33,7 +35,7 @@ START_MS = 10
 MEMORY_MIB = 14
 PACKAGE_MIB = 4
 PROCESSOR_MS = 2
-CALLS_UNROUTED, CALLS_DUPLICATE, CALLS_OBSERVED, CALLS_ENFORCED, CALLS_OUTCOME = 0, 1, 6, 9, 7
+CALLS_UNROUTED, CALLS_DUPLICATE, CALLS_OBSERVED, CALLS_ENFORCED, CALLS_OUTCOME = 0, 1, 8, 12, 7
 HEALED_SECONDS = 2
 
 
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Cores().parted() as cores:
             figures = _measure(Console(sys.stderr), binaries, options.runs, cores)
+        if options.storm:
+            figures += play(binaries, options.storm).figures()
     except (DeployError, DidNotStart, Unexpected) as problem:
         return _fail(str(problem))
     print(f"\n{table(figures)}\n\n{verdict(figures)}")
@@ -71,6 +75,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=30, help="of everything, at least (default: 30)")
     parser.add_argument(
+        "--storm",
+        type=int,
+        default=1_000,
+        metavar="PROBLEMS",
+        help="of the storm, each reported ten times; 100 is the quick form, 0 leaves it out (default: 1000)",
+    )
+    parser.add_argument(
         "--json", type=Path, default=ROOT / "target" / "bench.json", help="(default: target/bench.json)"
     )
     return parser.parse_args(arguments)
@@ -87,12 +98,17 @@ def _measure(console: Console, binaries: Path, runs: int, cores: Cores) -> list[
         with console.doing(f"Events of each kind, in turns, {often} times each"):
             answers = answer_all(mend, often)
         with console.doing(f"The first event of {runs} processes"):
-            answer_first(mend, runs, answers)
+            answer_first(mend, runs, answers.first)
     with ExitStack() as stack:
         with console.doing("Deploying anew, without incidents"):
             mend = stack.enter_context(deployed("observe", binaries, cores))
         with console.doing(f"{runs} runs of reconcile that find nothing"):
             idle = reconcile_idly(mend, runs)
+    with ExitStack() as stack:
+        with console.doing("Deploying in mode enforce, with a change calendar"):
+            mend = stack.enter_context(deployed("enforce", binaries, cores, ChangeCalendars=CALENDAR))
+        with console.doing(f"{runs} buckets, whose tags count, warm and by new processes"):
+            guarded = ask_everything(mend, runs)
     with ExitStack() as stack:
         with console.doing("Deploying in mode enforce"):
             mend = stack.enter_context(deployed("enforce", binaries, cores))
@@ -100,11 +116,17 @@ def _measure(console: Console, binaries: Path, runs: int, cores: Cores) -> list[
             steps = step_through(mend, runs)
         with console.doing(f"{runs} repairs, from the event to the end"):
             repairs = repair_all(mend, runs)
-    return _figures(binaries, starts, idle, answers, steps, repairs)
+    return _figures(binaries, starts, idle, answers, guarded, steps, repairs)
 
 
 def _figures(
-    binaries: Path, starts: list[Starts], idle: Used, answers: Answers, steps: Steps, repairs: Repairs
+    binaries: Path,
+    starts: list[Starts],
+    idle: Used,
+    answers: Answers,
+    guarded: Guarded,
+    steps: Steps,
+    repairs: Repairs,
 ) -> list[Figure]:
     empty, *started = starts
 
@@ -167,7 +189,16 @@ def _figures(
     figures.append(Figure(topic, nothing, tuple(idle.processor), "ms", baseline=baseline))
     topic = "AWS calls"
     figures += [Figure(topic, name, tuple(used.calls), "", calls) for name, used, calls in cases]
-    figures.append(Figure(topic, first, tuple(answers.first.calls)))
+    everything = "with calendar and tags"
+    figures += [
+        Figure(topic, first, tuple(answers.first.calls), "", CALLS_OBSERVED),
+        Figure(
+            topic, f"a new incident, enforce, {everything}", tuple(guarded.warm.calls), "", CALLS_ENFORCED
+        ),
+        Figure(
+            topic, f"the first event, enforce, {everything}", tuple(guarded.first.calls), "", CALLS_ENFORCED
+        ),
+    ]
     figures.append(Figure(topic, nothing, tuple(idle.calls)))
 
     topic = "From the event to the repair, in the local cloud"

@@ -24,7 +24,7 @@ from .tls import Gateways
 ROOT = Path(__file__).parents[2]
 EMPTY = "examples/empty-function"
 """Where cargo puts the function that does nothing, beside the others; here also its name."""
-SERVICES = ("dynamodb", "eventbridge", "sns", "ssm")
+SERVICES = ("dynamodb", "eventbridge", "resource_groups_tagging_api", "sns", "ssm")
 
 
 class Unexpected(Exception):
@@ -75,10 +75,10 @@ class Mend:
 
 
 @contextmanager
-def deployed(mode: str, binaries: Path, cores: Cores) -> Iterator[Mend]:
-    """Deploy the stack in this mode; everything stops with the context."""
+def deployed(mode: str, binaries: Path, cores: Cores, **parameters: str) -> Iterator[Mend]:
+    """Deploy the stack in this mode, with further parameters; everything stops with the context."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud(binaries=binaries) as cloud:
-        stack = deploy(ROOT / "template.yaml", "mend-dev", {"Environment": "dev", "Mode": mode})
+        stack = deploy(ROOT / "template.yaml", "mend-dev", {"Environment": "dev", "Mode": mode, **parameters})
         stack = _with_empty(stack)
         gateways = Gateways(SERVICES, cloud.port, Path(folder))
         with gateways.open():

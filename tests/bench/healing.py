@@ -8,7 +8,7 @@ from datetime import datetime
 
 from localcloud import journal
 
-from tests.end_to_end.account import Account, client
+from tests.end_to_end.account import Account, client, forget_budgets
 from tests.end_to_end.config_events import Event, changed, compliance_change, sample
 
 from .deployed import Mend, Unexpected, Used
@@ -50,6 +50,8 @@ def step_through(mend: Mend, runs: int) -> Steps:
     client("events").disable_rule(Name=rule)
     for run in range(-WARM_UP, runs):
         noted = steps if run >= 0 else Steps()
+        # No start has to keep its distance from the one before.
+        forget_budgets(account.stack)
         event = compliance_change(account.open_group())
         if known is None:
             execution = account.invoke(ANSWERING, event)["execution"]
@@ -91,6 +93,7 @@ def repair_all(mend: Mend, runs: int) -> Repairs:
 def _repair(mend: Mend) -> Account:
     """Open a group to the world, tell Mend, and wait until nothing is left to do; return what happened."""
     account = Account(mend.account.stack)
+    forget_budgets(account.stack)
     group_id = account.open_group()
     account.put(compliance_change(group_id))
     account.settled(group_id, "resolved")

@@ -371,11 +371,17 @@ def forget_everything(stack: Stack) -> None:
         _empty_ledger(account)
 
 
-def _empty_ledger(account: Account) -> None:
+def forget_budgets(stack: Stack) -> None:
+    """Let no start or OpsItem of before count, and none keep the next one at a distance."""
+    _empty_ledger(Account(stack), "budget#", "tally#")
+
+
+def _empty_ledger(account: Account, *beginnings: str) -> None:
     table = account.stack.outputs["LedgerTableName"]
     for item in account.ledger():
-        key = {name: {"S": item[name]} for name in ("pk", "sk")}
-        client("dynamodb").delete_item(TableName=table, Key=key)
+        if item["pk"].startswith(beginnings or ""):
+            key = {name: {"S": item[name]} for name in ("pk", "sk")}
+            client("dynamodb").delete_item(TableName=table, Key=key)
 
 
 def _is_news(entry: journal.Entry, kind: str | None) -> bool:

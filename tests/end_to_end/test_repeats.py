@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from localcloud.functions import stop_all
 
-from .account import RUNBOOK, SSH_TO_THE_WORLD, Account, client, forget_everything
+from .account import RUNBOOK, SSH_TO_THE_WORLD, Account, client, forget_budgets
 from .config_events import a_look, changed, compliance_change, sample
 
 KNOWN = "nothing new: the ledger has this, or something newer, already"
@@ -186,7 +186,7 @@ def test_an_incident_costs_so_many_calls(account: Account, tell: Callable[[str],
     assert again == ["GetAutomationExecution", "UpdateItem"]
 
     # Two starts keep their distance, and whoever has to wait for its turn asks twice for it.
-    forget_everything(account.stack)
+    forget_budgets(account.stack)
     before = Account(account.stack)
     other_group_id = before.open_group()
     with outcomes_held_back(account):
