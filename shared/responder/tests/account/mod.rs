@@ -249,6 +249,22 @@ impl Account {
         self.calls.borrow()[start..].to_vec()
     }
 
+    /// The request for approval is under way, and its step `Run` stands so.
+    pub(crate) fn request_is_at(&self, run: &str) {
+        let id = self.the_incident().approval.and_then(|approval| approval.execution).expect("a request");
+        let execution = Execution {
+            document: APPROVE_AND_RUN.to_string(),
+            status: "InProgress".to_owned(),
+            parameters: HashMap::new(),
+            outputs: HashMap::new(),
+            ended_at: None,
+            failure: None,
+            parent: None,
+            steps: BTreeMap::from([("Run".to_owned(), run.to_owned())]),
+        };
+        self.ended.borrow_mut().insert(id, execution);
+    }
+
     /// How the attempt on a resource ended, a moment from now.
     pub(crate) fn outcome_of(&self, id: &str, outcome: Outcome) -> News {
         let rows = self.rows.borrow();

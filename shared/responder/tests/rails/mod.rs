@@ -6,7 +6,7 @@ use mend_core::automation::ExecutionId;
 use mend_core::calendar::CalendarState;
 use mend_core::decision::{Reason, Verdict};
 use mend_core::exemption::ExemptionTags;
-use mend_core::incident::{Outcome, Resolution, State, Undoing};
+use mend_core::incident::{AttemptReport, Outcome, Resolution, State, Undoing};
 use mend_core::mode::Mode;
 use mend_core::report::OpsItemStatus;
 use mend_core::signal::CauseState;
@@ -432,4 +432,93 @@ fn what_is_deferred_goes_on_the_oldest_first() {
     let begun =
         rows.values().filter_map(|(row, _)| row.incident.as_ref()).find(|incident| incident.running().is_some());
     assert_eq!(begun.unwrap().resource.id.as_str(), "sg-3");
+}
+
+#[test]
+fn a_start_that_comes_late_asks_the_switches_again() {
+    let account = Account::new();
+    // OpsCenter takes its time, and somebody engages the kill switch meanwhile.
+    account.interrupt(4, |account| {
+        account.pass(12);
+        *account.kill.borrow_mut() = Some(KillSwitch::Engaged { why: None, stops: false });
+    });
+    let answer = broken(&account, Mode::Enforce, RESOURCE);
+    assert!(account.executions.borrow().is_empty(), "{answer:?}");
+    *account.kill.borrow_mut() = None;
+    run(&account);
+    assert_eq!(account.executions.borrow().len(), 1);
+}
+
+#[test]
+fn what_is_approved_and_held_back_again_and_again_is_a_persons() {
+    let account = Account::new();
+    broken(&account, Mode::Approve, RESOURCE);
+    for _ in 0..3 {
+        let held = answered_request(&account, Outcome::held_back("the kill switch is missing"), 200);
+        account.pass(60);
+        answered(&account, Mode::Approve, &held);
+    }
+    assert_eq!(account.the_incident().state, State::Escalated);
+    assert_eq!(account.executions.borrow().len(), 3);
+    assert_eq!(account.tally.get().ended, 0, "the runbook is not to blame");
+}
+
+#[test]
+fn what_a_child_found_is_kept_although_its_parent_was_heard_first() {
+    let account = Account::new();
+    broken(&account, Mode::Approve, RESOURCE);
+    let News::Outcome(parent) = answered_request(&account, Outcome::failed("it broke half-way"), 210) else {
+        panic!()
+    };
+    let child = ExecutionId::from_static(BY_HAND);
+    let parent = AttemptReport { execution: child.clone(), ..parent };
+    let runbook = account.the_incident().latest_attempt().unwrap().plan.runbook.clone();
+    let found = AttemptReport { runbook, ended_at: at(205), before_state: Some("{}".into()), ..parent.clone() };
+    answered(&account, Mode::Approve, &News::Outcome(parent));
+    answered(&account, Mode::Approve, &News::Outcome(found));
+    let kept: Vec<_> = account.before_states.borrow().iter().map(|report| report.execution.clone()).collect();
+    assert_eq!(kept, [child]);
+}
+
+#[test]
+fn a_breaker_that_opens_again_is_told_again() {
+    let account = Account::new();
+    for number in 0..4 {
+        account.delete("breaker/close-admin-ports");
+        broken(&account, Mode::Enforce, &format!("sg-{number}"));
+        let failed = account.outcome_of(&format!("sg-{number}"), Outcome::failed("no permission"));
+        answered(&account, Mode::Enforce, &failed);
+    }
+    let told = account.subjects().into_iter().filter(|subject| subject.contains("Circuit breaker")).count();
+    assert_eq!(told, 2);
+}
+
+#[test]
+fn a_gathering_that_comes_back_gets_an_ops_item_that_is_open() {
+    let account = Account::new();
+    storm(&account, Mode::Observe, 11);
+    let name = format!("exemptions/{ROUTE}/sg-10");
+    account.set(&name, "until 2023-11-17: a bastion");
+    account.pass(2 * 86_400);
+    run_in(Mode::Observe, &account);
+    run_in(Mode::Observe, &account);
+    assert!(account.gatherings.borrow().values().all(|gathering| gathering.is_over));
+    account.delete(&name);
+    run_in(Mode::Observe, &account);
+    let gathering = account.gatherings.borrow().values().next().unwrap().clone();
+    assert!(!gathering.is_over);
+    let items = account.ops_items.borrow();
+    let (_, content) = items.values().find(|(id, _)| Some(id) == gathering.ops_item.as_ref()).unwrap();
+    assert_eq!(content.status, OpsItemStatus::Open);
+}
+
+#[test]
+fn a_kill_switch_stops_an_approved_child_and_leaves_a_request_that_waits() {
+    for (run, stopped) in [("InProgress", 1), ("Pending", 0)] {
+        let account = Account::new();
+        broken(&account, Mode::Approve, RESOURCE);
+        account.request_is_at(run);
+        *account.kill.borrow_mut() = Some(KillSwitch::Engaged { why: None, stops: true });
+        assert_eq!(run_in(Mode::Approve, &account).stopped, stopped, "{run}");
+    }
 }
