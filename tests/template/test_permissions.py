@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 import yaml
+from localcloud.permissions.conditions import met
 
 ROOT = Path(__file__).resolve().parents[2]
 Statement = dict[str, Any]
@@ -200,6 +201,10 @@ def test_functions_open_circuit_breakers_and_set_nothing_else(function_roles, st
     for role in function_roles.values():
         (statement,) = allowing(statements(role), "ssm:PutParameter")
         assert statement["Resource"] == f"{PARAMETERS}breaker/*"
+        # What a person has written there stays. A put that says nothing about it does not overwrite.
+        assert met(statement["Condition"], {"ssm:overwrite": ("false",)}), role
+        assert met(statement["Condition"], {}), role
+        assert not met(statement["Condition"], {"ssm:overwrite": ("true",)}), role
 
 
 def test_nobody_but_functions_and_families_sets_a_parameter(
