@@ -60,6 +60,18 @@ async fn reads_those_that_exist_in_one_call() {
     assert_eq!(wire.calls(), [call("GetParameters", json!({"Names": [KILL, MODE, BREAKER]}))]);
 }
 
+/// Who undoes a repair exempts the resource a moment before its rule complains again.
+#[tokio::test]
+async fn an_exemption_is_read_anew_each_time() {
+    const EXEMPTION: &str = "/mend/dev/exemptions/close-admin-ports/sg-1";
+    let until = [(KILL, "released"), (EXEMPTION, "until 2026-12-24: undone")];
+    let wire = Wire::answering([answer(&[(KILL, "released")]), answer(&until)]);
+    let world = wire.world();
+    assert_eq!(world.parameters(&[KILL, EXEMPTION]).await.unwrap(), map(&[(KILL, "released")]));
+    assert_eq!(world.known_parameters(&[KILL, EXEMPTION]), None);
+    assert_eq!(world.parameters(&[KILL, EXEMPTION]).await.unwrap(), map(&until));
+}
+
 #[tokio::test]
 async fn more_than_ten_take_more_calls() {
     let names: Vec<_> = (0..11).map(|number| format!("/mend/dev/mode/{number}")).collect();

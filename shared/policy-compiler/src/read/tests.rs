@@ -111,7 +111,7 @@ fn a_route_may_answer_emergencies_heed_tags_and_have_an_alarm() {
 fn an_emergency_is_critical() {
     let config = format!("{CONFIG}  emergency: true\n");
     let errors = Repository::new().with("policy/config.yaml", &config).read().unwrap_err();
-    assert!(errors[0].to_string().contains("severity must be critical"), "{errors:?}");
+    assert!(errors[0].contains("severity must be critical"), "{errors:?}");
 }
 
 #[test]
