@@ -401,17 +401,17 @@ impl Incident {
             return Heard::new(Consequence::Resolved, [failure]);
         }
         self.state = State::Open;
-        let (counted, others): (Vec<_>, Vec<_>) =
-            self.finished.iter().partition(|finished| finished.outcome.counts());
-        if others.len() >= INTERRUPTED {
-            let often = Reason::Interrupted(others.len());
-            return self.escalate(vec![failure, often], now);
+        let count =
+            |is: fn(&Outcome) -> bool| self.finished.iter().filter(|finished| is(&finished.outcome)).count();
+        let (counted, interrupted) = (count(Outcome::counts), count(Outcome::is_interrupted));
+        if interrupted >= INTERRUPTED {
+            return self.escalate(vec![failure, Reason::Interrupted(interrupted)], now);
         }
-        if counted.len() < usize::from(attempts) {
+        if counted < usize::from(attempts) {
             let next = Reason::NextAttempt(self.next_attempt());
             return Heard::new(Consequence::Undecided, [failure, next]);
         }
-        let exhausted = Reason::AttemptsExhausted(counted.len());
+        let exhausted = Reason::AttemptsExhausted(counted);
         self.escalate(vec![failure, exhausted], now)
     }
 
@@ -445,6 +445,11 @@ impl Incident {
     }
 
     fn resolve(&mut self, how: Resolution, proved_at: Timestamp, why: &str, now: Timestamp) {
+        if let State::AwaitingApproval(attempt) = &self.state {
+            // Its number, and with it the key of its request, does not come again.
+            let (attempt, outcome) = (attempt.clone(), Outcome::not_approved("the request was withdrawn"));
+            self.finished.push(FinishedAttempt { attempt, outcome, ended_at: now, changes: None });
+        }
         self.state = State::Resolved { at: now, proved_at, how };
         self.withdraw();
         self.note(now, format!("{}: {why}", Change::Resolved.sentence()));

@@ -101,6 +101,19 @@ impl Outcome {
         Self::Failed(one_line(why))
     }
 
+    /// Whether somebody or something stopped it that may let it go on.
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::HeldBack(_) => true,
+            Self::Remediated
+            | Self::AlreadyCompliant
+            | Self::Failed(_)
+            | Self::TimedOut
+            | Self::NotApproved(_) => false,
+        }
+    }
+
     /// A no, likewise.
     #[must_use]
     pub fn not_approved(why: &str) -> Self {
@@ -201,7 +214,7 @@ pub struct Undoing {
 pub struct Approval {
     /// Of which attempt.
     pub attempt: AttemptNumber,
-    /// Since when people are asked.
+    /// Since when people are asked; where the execution is not known, not later than that.
     pub asked_at: Timestamp,
     /// The execution that asks, as soon as its id is known.
     pub execution: Option<ExecutionId>,
@@ -531,8 +544,10 @@ impl Incident {
     /// Takes down that people are being asked. The id may be unknown: the outcome tells.
     pub fn asked(&mut self, execution: Option<ExecutionId>, now: Timestamp) {
         if let Some(approval) = &mut self.approval {
+            if execution.is_some() {
+                approval.asked_at = now;
+            }
             approval.execution = execution;
-            approval.asked_at = now;
             self.put_in_front(Effect::OpsItem);
         }
     }

@@ -137,6 +137,22 @@ fn a_request_is_withdrawn_when_the_problem_is_gone_or_somebody_did_it_by_hand() 
 }
 
 #[test]
+fn a_request_that_was_withdrawn_is_followed_by_another_under_its_own_key() {
+    let account = Account::new();
+    broken(&account, Mode::Approve, RESOURCE);
+    account.pass(60);
+    let resolved = account.person_sets(OpsItemStatus::Resolved);
+    answered(&account, Mode::Approve, &News::Person(resolved));
+    account.pass(60);
+    let reopened = account.person_sets(OpsItemStatus::Open);
+    answered(&account, Mode::Approve, &News::Person(reopened));
+    answered(&account, Mode::Approve, &violated("ssh", 400));
+    assert!(matches!(account.the_incident().state, State::AwaitingApproval(_)), "{}", story(&account));
+    assert_eq!(account.the_incident().id.generation.number(), 1);
+    assert_eq!(account.executions.borrow().len(), 2);
+}
+
+#[test]
 fn people_are_reminded_once_when_half_of_the_time_is_over() {
     let account = Account::new();
     broken(&account, Mode::Approve, RESOURCE);
