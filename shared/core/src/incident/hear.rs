@@ -445,7 +445,9 @@ impl Incident {
     }
 
     fn resolve(&mut self, how: Resolution, proved_at: Timestamp, why: &str, now: Timestamp) {
-        if let State::AwaitingApproval(attempt) = &self.state {
+        if let State::AwaitingApproval(attempt) = &self.state
+            && self.finished.iter().all(|finished| finished.attempt.number != attempt.number)
+        {
             // Its number, and with it the key of its request, does not come again.
             let (attempt, outcome) = (attempt.clone(), Outcome::not_approved("the request was withdrawn"));
             self.finished.push(FinishedAttempt { attempt, outcome, ended_at: now, changes: None });

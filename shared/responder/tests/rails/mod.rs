@@ -101,7 +101,9 @@ fn what_was_approved_and_done_resolves() {
         let account = Account::new();
         broken(&account, Mode::Approve, RESOURCE);
         answered(&account, Mode::Approve, &answered_request(&account, outcome, 200));
-        assert!(matches!(account.the_incident().state, State::Resolved { .. }));
+        let incident = account.the_incident();
+        assert!(matches!(incident.state, State::Resolved { .. }));
+        assert_eq!((incident.finished.len(), account.tally.get().ended), (1, 1));
         assert_eq!(ops_item_status(&account), OpsItemStatus::Resolved);
         assert!(account.stopped.borrow().is_empty());
     }
