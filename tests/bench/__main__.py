@@ -196,7 +196,7 @@ def _figures(
             topic, f"a new incident, enforce, {everything}", tuple(guarded.warm.calls), "", CALLS_ENFORCED
         ),
         Figure(
-            topic, f"the first event, enforce, {everything}", tuple(guarded.first.calls), "", CALLS_ENFORCED
+            topic, f"the first of a process, {everything}", tuple(guarded.first.calls), "", CALLS_ENFORCED
         ),
     ]
     figures.append(Figure(topic, nothing, tuple(idle.calls)))

@@ -56,7 +56,7 @@ def answer_all(mend: Mend, runs: int) -> Answers:
     answers.peak_memory = mend.peak_memory(FUNCTION)
     answers.empty_peak_memory = mend.peak_memory(EMPTY)
     for service, connections in mend.gateways.connections.items():
-        if connections != 1:
+        if connections > 1:
             raise Unexpected(f"{FUNCTION} came {connections} times over TLS to {service}, and not once.")
     return answers
 

@@ -1,4 +1,4 @@
-"""What config-compliance uses when every guard rail is asked: a change calendar, and a route that takes tags."""
+"""What config-compliance uses when every guard rail is asked: a calendar, and a route that takes tags."""
 
 from __future__ import annotations
 
