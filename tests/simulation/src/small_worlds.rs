@@ -36,7 +36,7 @@ pub enum Meeting {
     OutcomeAndViolation,
     /// A person resolves the OpsItem while the attempt ends.
     Person,
-    /// A violation and its duplicate while approval is needed, and `reconcile`.
+    /// A violation and its duplicate while approval is needed.
     Approval,
     /// What clears an incident that waits for approval, its duplicate, and `reconcile`.
     Withdrawal,
@@ -151,10 +151,14 @@ fn prepare<'a, 'c>(
             vec![clear.clone(), clear]
         }
     };
-    // Where an attempt ends, `reconcile` would hear of it by itself, and the worlds are too many: it comes afterwards.
+    // Elsewhere the worlds would be too many for every day: `reconcile` comes afterwards.
     let reconcile = match meeting {
-        Meeting::Duplicate | Meeting::Clear | Meeting::Approval | Meeting::Withdrawal => Some(Function::Reconcile),
-        Meeting::TwoRoutes | Meeting::Outcome | Meeting::OutcomeAndViolation | Meeting::Person => None,
+        Meeting::Duplicate | Meeting::Clear | Meeting::Withdrawal => Some(Function::Reconcile),
+        Meeting::TwoRoutes
+        | Meeting::Outcome
+        | Meeting::OutcomeAndViolation
+        | Meeting::Person
+        | Meeting::Approval => None,
     };
     both.into_iter().chain(reconcile).collect()
 }
