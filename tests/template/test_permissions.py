@@ -37,13 +37,13 @@ ACTIONS_OF_A_FUNCTION = {
 }
 ACTIONS_OF_A_RESPONDER = ACTIONS_OF_A_FUNCTION | {
     "dynamodb:BatchGetItem",
-    "dynamodb:Query",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
     "ssm:GetParameters",
     "ssm:DescribeDocument",
     "ssm:StartAutomationExecution",
     "ssm:StopAutomationExecution",
+    "ssm:DescribeAutomationExecutions",
     "ssm:GetCalendarState",
     "tag:GetResources",
     "ssm:CreateOpsItem",
@@ -61,11 +61,11 @@ ACTIONS = {
     "ReconcileFunction": (ACTIONS_OF_A_RESPONDER - {"sqs:SendMessage"})
     | {
         "dynamodb:Scan",
+        "dynamodb:Query",
         "ssm:GetParametersByPath",
         "config:DescribeComplianceByConfigRule",
         "config:GetComplianceDetailsByConfigRule",
         "config:GetComplianceDetailsByResource",
-        "ssm:DescribeAutomationExecutions",
         "ssm:GetAutomationExecution",
     },
 }
@@ -300,9 +300,12 @@ def test_automation_roles_reach_into_their_own_region_only(deployment, automatio
                     assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == "eu-central-1"
 
 
-def test_reconcile_reads_the_ledger_through_the_index_of_open_incidents_only(statements):
+def test_reconcile_lists_open_and_gathered_incidents_and_nothing_else_of_the_ledger(statements):
     (statement,) = allowing(statements("ReconcileRole"), "dynamodb:Scan")
     assert statement["Resource"] == "LedgerTable.Arn/index/open"
+    (statement,) = allowing(statements("ReconcileRole"), "dynamodb:Query")
+    assert statement["Resource"] == "LedgerTable.Arn"
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["gathering#*"]}}
 
 
 def test_the_circuit_breaker_knows_the_ledger_for_what_it_has_told_only(statements):
