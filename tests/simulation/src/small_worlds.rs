@@ -28,7 +28,7 @@ pub enum Meeting {
     Duplicate,
     /// A violation, and the same resource's violation of another route.
     TwoRoutes,
-    /// A violation, what clears it, and `reconcile`.
+    /// A violation, and what clears it.
     Clear,
     /// The end of an attempt, and its duplicate.
     Outcome,
@@ -153,8 +153,9 @@ fn prepare<'a, 'c>(
     };
     // Elsewhere the worlds would be too many for every day: `reconcile` comes afterwards.
     let reconcile = match meeting {
-        Meeting::Duplicate | Meeting::Clear | Meeting::Withdrawal => Some(Function::Reconcile),
+        Meeting::Duplicate | Meeting::Withdrawal => Some(Function::Reconcile),
         Meeting::TwoRoutes
+        | Meeting::Clear
         | Meeting::Outcome
         | Meeting::OutcomeAndViolation
         | Meeting::Person
