@@ -76,6 +76,7 @@ class Crashes:
                 return
             calls.clear()
             self.planned[group_id].pop(0)
+        # Known before the end of the invocation is, which is what others wait for.
+        self.happened.setdefault(group_id, []).append(crash)
         process.kill()
         process.wait()
-        self.happened.setdefault(group_id, []).append(crash)

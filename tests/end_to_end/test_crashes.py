@@ -159,7 +159,7 @@ def survivors(stack: Stack) -> Iterator[Survivors]:
                 account.settled(group_id, "remediating")
                 long_runbooks.let_go(group_id)
             account.wait_until(
-                lambda group_id=group_id: group_id in crashes.happened, f"the crash of {group_id}"
+                lambda group_id=group_id: group_id in crashes.happened, f"the crash of {story}"
             )
         clock.forward(RETRY_COMES)
         account.wait_until(lambda: not any(crashes.planned.values()), "the second crashes")
