@@ -10,6 +10,8 @@ use super::{Open, Run, Share};
 use crate::error::CallError;
 use crate::world::World;
 
+/// A gathering that has no OpsItem after so long gets it here.
+const GIVEN_UP: Duration = Duration::from_mins(10);
 /// A digest comes so often.
 const DIGEST: Duration = Duration::from_hours(24);
 
@@ -35,10 +37,16 @@ impl<W: World> Run<'_, '_, W> {
 
     async fn look_at_gathering(&self, mut gathering: Gathering, route: &Route) -> Result<(), CallError> {
         let world = self.responder.world;
-        // Whoever began it has that in its outbox, and reconcile carries it on like any other.
-        let Some(ops_item) = gathering.ops_item.clone() else { return Ok(()) };
-        let roll = self.roll(&gathering.id).await?;
         let now = world.now();
+        let Some(ops_item) = gathering.ops_item.clone() else {
+            // Whoever began it has that in its outbox, and gives it up only when it is refused for good.
+            if now.since(gathering.opened_at) > GIVEN_UP {
+                let roll = self.roll(&gathering.id).await?;
+                self.responder.begin_gathering(gathering, &roll, route).await?;
+            }
+            return Ok(());
+        };
+        let roll = self.roll(&gathering.id).await?;
         let before = gathering.clone();
         gathering.is_over = roll.open() == 0 && Day::of(now) > gathering.id.day;
         gathering.stands = roll.sentence();

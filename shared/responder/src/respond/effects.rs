@@ -215,7 +215,7 @@ impl<W: World> Responder<'_, W> {
     }
 
     /// Creates the OpsItem of a gathering, and tells people.
-    async fn begin_gathering(
+    pub(crate) async fn begin_gathering(
         &self,
         mut gathering: Gathering,
         roll: &Roll,
