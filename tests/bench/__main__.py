@@ -26,7 +26,7 @@ from .start_up import DidNotStart, Starts, start_all
 from .storm import play
 
 ANSWERING, CONCLUDING = "config-compliance", "automation-outcome"
-FUNCTIONS = (ANSWERING, CONCLUDING, "ops-item-update", "reconcile")
+FUNCTIONS = (ANSWERING, CONCLUDING, "ops-item-update", "circuit-breaker", "reconcile")
 NOTHING = "an empty function"
 OFTEN = 100
 """Runs of what is quick."""

@@ -14,6 +14,8 @@ from .deployed import EMPTY, Mend, Unexpected, Used
 
 FUNCTION = "config-compliance"
 WARM_UP = 3
+ASKED_AT_ONCE = {"ssm": 3}
+"""Switches, version and calendar: each of these calls needs a connection of its own."""
 
 
 @dataclass
@@ -56,8 +58,8 @@ def answer_all(mend: Mend, runs: int) -> Answers:
     answers.peak_memory = mend.peak_memory(FUNCTION)
     answers.empty_peak_memory = mend.peak_memory(EMPTY)
     for service, connections in mend.gateways.connections.items():
-        if connections > 1:
-            raise Unexpected(f"{FUNCTION} came {connections} times over TLS to {service}, and not once.")
+        if connections > ASKED_AT_ONCE.get(service, 1):
+            raise Unexpected(f"{FUNCTION} came {connections} times over TLS to {service}: it keeps none open.")
     return answers
 
 

@@ -217,5 +217,4 @@ def test_nothing_is_lost(survivors: Survivors):
         return len(rows) == len(STORIES) and all(row["settled"] for row in rows)
 
     account.wait_until(settled, "all incidents to be settled", on="invocation")
-    letters = account.dead_letters()
-    assert letters == [], [(l["responsePayload"], l["requestContext"], l["requestPayload"]["detail"]) for l in letters]
+    assert account.dead_letters() == []
