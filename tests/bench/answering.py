@@ -59,7 +59,7 @@ def answer_all(mend: Mend, runs: int) -> Answers:
     answers.empty_peak_memory = mend.peak_memory(EMPTY)
     for service, connections in mend.gateways.connections.items():
         if connections > ASKED_AT_ONCE.get(service, 1):
-            raise Unexpected(f"{FUNCTION} came {connections} times over TLS to {service}: it keeps none open.")
+            raise Unexpected(f"{FUNCTION} opened {connections} TLS connections to {service}, too many.")
     return answers
 
 
