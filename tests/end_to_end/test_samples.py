@@ -171,3 +171,17 @@ def test_the_outcome_of_another_runbook_is_ignored(account: Account):
     answer = account.invoke("automation-outcome", sample("automation-outcome", "other-runbook"))
     assert answer["decision"] == "ignore"
     assert answer["reasons"] == ["the execution carries no incident and attempt of Mend"]
+
+
+@pytest.mark.parametrize("name", sample_names("circuit-breaker"))
+def test_an_alarm_that_nobody_named_opens_nothing(account: Account, name: str):
+    answer = account.invoke("circuit-breaker", sample("circuit-breaker", name))
+    assert answer["decision"] == "ignore"
+    assert len(answer["reasons"]) == 1
+
+
+@pytest.mark.parametrize("name", sample_names("reconcile"))
+def test_a_switch_or_a_calendar_wakes_reconcile(account: Account, name: str):
+    run = account.invoke("reconcile", sample("reconcile", name))
+    assert not run["elsewhere"]
+    assert run["complete"]
