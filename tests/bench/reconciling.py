@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from localcloud.functions import stop_all
+
 from .deployed import Mend, Unexpected, Used
 
 FUNCTION = "reconcile"
@@ -10,7 +12,8 @@ FUNCTION = "reconcile"
 def reconcile_idly(mend: Mend, runs: int) -> Used:
     """Have it run so many times, warm, in an account without open incidents."""
     used = Used()
-    # The process that the schedule has started is not the one that is measured.
+    # The schedule and the released kill switch may have started a process each; one is measured.
+    stop_all()
     _run(mend)
     for run in range(-1, runs):
         with mend.measured(FUNCTION, used if run >= 0 else Used()):
