@@ -102,8 +102,8 @@ def open_account(console: Console, mode: str, binaries: Path) -> Iterator[Accoun
                 stack = deploy(
                     ROOT / "template.yaml", f"mend-{ENVIRONMENT}", {"Environment": ENVIRONMENT, "Mode": mode}
                 )
-                # What a scene shows shall be its own.
-                wait_for_first_run(stack.functions["reconcile"])
+                # What a scene shows shall be its own: its schedule and the released kill switch have it run.
+                wait_for_first_run(stack.functions["reconcile"], times=2)
             except DeployError as error:
                 raise SceneFailed(str(error)) from None
         console.say("Released the kill switch, as an operator does once after the first deployment.")

@@ -37,13 +37,18 @@ class Stack:
     """Function names by the names of their cargo packages."""
 
 
-def wait_for_first_run(function: str, seconds: float = 30.0) -> None:
-    """Wait until a function has run that a schedule invokes as soon as it is deployed."""
+def runs(function: str) -> int:
+    """Return how often a function has run."""
+    return sum(entry["function"] == function for entry in journal.entries(0, "invocation"))
+
+
+def wait_for_first_run(function: str, times: int = 1, seconds: float = 30.0) -> None:
+    """Wait until a function has run so often that its schedule and the switches invoke by themselves."""
     seen = 0
-    while not any(entry["function"] == function for entry in journal.entries(0, "invocation")):
+    while runs(function) < times:
         entries = journal.wait(seen, seconds)
         if not entries:
-            raise DeployError(f"Its schedule has not invoked {function} within {seconds:.0f} seconds")
+            raise DeployError(f"{function} has not run {times} times within {seconds:.0f} seconds")
         seen = entries[-1]["seq"]
 
 

@@ -182,6 +182,6 @@ def test_an_alarm_that_nobody_named_opens_nothing(account: Account, name: str):
 
 @pytest.mark.parametrize("name", sample_names("reconcile"))
 def test_a_switch_or_a_calendar_wakes_reconcile(account: Account, name: str):
-    run = account.invoke("reconcile", sample("reconcile", name))
+    run = account.try_invoke("reconcile", sample("reconcile", name))
     assert not run["elsewhere"]
     assert run["complete"]

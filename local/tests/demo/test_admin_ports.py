@@ -15,8 +15,10 @@ from demo.__main__ import main
 from demo.account import ROOT
 from demo.scenes import admin_ports
 from localcloud.clients import client
+from localcloud.deploy import runs, wait_for_first_run
 
 LIMIT_SECONDS = 90.0
+RECONCILE = "mend-dev-reconcile"
 
 
 def play(**environment: str) -> subprocess.Popen[str]:
@@ -98,7 +100,10 @@ def test_a_decision_not_to_act_ends_the_scene_with_its_reasons(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def after_the_kill_switch(*arguments: Any) -> dict[str, Any]:
+        before = runs(RECONCILE)
         client("ssm").put_parameter(Name="/mend/dev/kill-switch", Value="engaged: a test", Overwrite=True)
+        # It wakes reconcile, which would answer the event, too.
+        wait_for_first_run(RECONCILE, times=before + 1)
         return fresh(*arguments)
 
     fresh = admin_ports.put_events_entry
