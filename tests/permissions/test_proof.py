@@ -164,6 +164,15 @@ def test_the_page_does_not_depend_on_what_is_seen_by_chance():
     assert "*not always seen:* who loses reads" in pages.pop()
 
 
+def test_what_is_seen_by_chance_of_some_resources_hides_nothing_of_the_others():
+    chance = UnusedGrant(
+        "RunbookRole", "ReadLedger", "who lists", ("dynamodb:GetItem",), ("Ledger/index/*",), sometimes=True
+    )
+    text = page(TEMPLATE, prove(TEMPLATE, [LOOK]), [chance])
+    needed = [line.split("|")[-2].strip() for line in text.splitlines() if "dynamodb:GetItem" in line]
+    assert needed == ["Mend-Close: Look", "*not always seen:* who lists"]
+
+
 def test_the_page_does_not_depend_on_the_order_in_which_things_were_seen():
     seen = [LOOK, replace(LOOK, step="LookAgain"), replace(LOOK, by="AWS-Child"), start("FirstRole", 0)]
     pages = {page(TEMPLATE, prove(TEMPLATE, order), []) for order in (seen, seen[::-1], seen * 2)}

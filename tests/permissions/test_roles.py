@@ -104,8 +104,9 @@ def needs(text: str) -> dict[str, set[str]]:
 
 
 def users(cell: str) -> Iterator[str]:
-    """Yield the operations of a function, or the steps of runbooks, each with its runbook, that were seen."""
+    """Yield the operations of a function, or the steps of runbooks, each with its runbook."""
     if cell.startswith("*"):
+        yield cell
         return
     for part in cell.split("; "):
         runbook, _, names = part.rpartition(": ")

@@ -102,8 +102,13 @@ def _needed_by(grant: Grant, proof: Proof, unused: list[UnusedGrant]) -> str:
 
 
 def _is_chance(use: Use, role: str, unused: list[UnusedGrant]) -> bool:
-    """Say whether it depends on chance if the role is seen to call the operation; the page must not."""
-    return any(e.sometimes and e.role == role and use.operation in e.actions for e in unused)
+    """Say whether it depends on chance if the role is seen to call the operation; the page must not.
+
+    An exception for some resources says nothing about calls that are about the others.
+    """
+    return any(
+        e.sometimes and e.role == role and use.operation in e.actions and not e.resources for e in unused
+    )
 
 
 def _uses(uses: set[Use]) -> Iterator[str]:
