@@ -4,6 +4,7 @@ use mend_core::automation::AlarmName;
 use mend_core::decision::{Decision, Reason, Verdict};
 use mend_core::report::Place;
 use mend_core::signal::Freshness;
+use mend_core::text::printable;
 use mend_core::time::Timestamp;
 use mend_runtime::event::{MalformedEvent, fields, open};
 use serde::Deserialize;
@@ -80,8 +81,7 @@ pub(crate) fn parse(
         return Ok(Err(Decision::new(Verdict::Ignore, Reason::NotRinging(name))));
     }
     let reason = detail.state.reason.unwrap_or_else(|| "it does not say why".to_owned());
-    let reason = reason.chars().filter(|character| !character.is_control()).take(200).collect();
-    Ok(Ok(Alarm { name, reason }))
+    Ok(Ok(Alarm { name, reason: printable(&reason) }))
 }
 
 #[cfg(test)]

@@ -108,8 +108,9 @@ const fn begins_with(text: &[u8], beginning: &[u8]) -> bool {
     true
 }
 
-/// An operator's words go into OpsItems and notifications: one line, not too long.
-pub(crate) fn printable(text: &str) -> String {
+/// Words of operators and alarms go into OpsItems and notifications: one line, not too long.
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.trim().chars().filter(|character| !character.is_control()).take(200).collect()
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::automation::APPROVE_AND_RUN;
 use crate::decision::{Decision, Reason, Verdict};
-use crate::identity::{Fingerprint, Generation, IncidentId};
+use crate::identity::{AttemptNumber, Fingerprint, Generation, IncidentId};
 use crate::policy::Route;
 use crate::report::OpsItemStatus;
 use crate::signal::{Cause, CauseState, Signal};
@@ -60,6 +60,22 @@ impl Heard {
             Consequence::Undecided => return None,
         };
         Some(Decision { verdict, reasons: self.reasons.clone() })
+    }
+}
+
+impl Outcome {
+    /// What it says of the attempt of that number.
+    fn reason(&self, number: AttemptNumber) -> Reason {
+        let failed = |why: &str| Reason::AttemptFailed(number, why.to_owned());
+        match self {
+            Self::Remediated => Reason::Remediated,
+            Self::AlreadyCompliant => Reason::AlreadyCompliant,
+            Self::Failed(why) => failed(why),
+            Self::TimedOut => failed("it took too long"),
+            Self::Cancelled => failed("it was cancelled"),
+            Self::NotApproved(why) => Reason::NotApproved(number, why.clone()),
+            Self::HeldBack(why) => Reason::HeldBack(number, why.clone()),
+        }
     }
 }
 
@@ -220,23 +236,13 @@ impl Incident {
         if report.incident != self.id {
             return Heard::nothing(Reason::UnknownIncident(report.incident.clone()));
         }
-        let attempt = match &self.state {
-            // A person may start the planned attempt from the OpsItem: that is the approval.
-            State::Remediating(attempt) | State::AwaitingApproval(attempt)
-                if attempt.number == report.attempt
-                    && (attempt.plan.runbook == report.runbook || APPROVE_AND_RUN == report.runbook) =>
-            {
-                attempt.clone()
-            }
-            State::Open
-            | State::Observed(_)
-            | State::Suppressed
-            | State::Deferred { .. }
-            | State::AwaitingApproval(_)
-            | State::Remediating(_)
-            | State::Escalated
-            | State::Reopened
-            | State::Resolved { .. } => return Heard::nothing(Reason::OtherAttempt(report.attempt)),
+        // A person may start the planned attempt from the OpsItem: that is the approval.
+        let is_its = |attempt: &&Attempt| {
+            attempt.number == report.attempt
+                && (attempt.plan.runbook == report.runbook || report.runbook == APPROVE_AND_RUN)
+        };
+        let Some(attempt) = self.current_attempt().filter(is_its).cloned() else {
+            return Heard::nothing(Reason::OtherAttempt(report.attempt));
         };
         let started = attempt.execution.as_ref().is_none_or(|started| *started == report.execution);
         let planned =
@@ -254,41 +260,27 @@ impl Incident {
         let attempt = Attempt { execution: Some(report.execution.clone()), ..attempt };
         let contradiction =
             self.violated().find(|(_, record)| record.at > report.ended_at).map(|(cause, _)| cause.clone());
-        let (outcome, proof) = match (&report.outcome, contradiction) {
+        let outcome = match (&report.outcome, contradiction) {
             (Outcome::Remediated | Outcome::AlreadyCompliant, Some(cause)) => {
-                let reason = Reason::Contradicted(cause);
-                (Outcome::Failed(reason.to_string()), Err(reason.to_string()))
+                Outcome::Failed(Reason::Contradicted(cause).to_string())
             }
-            (Outcome::Remediated, None) => (Outcome::Remediated, Ok((Resolution::Remediated, Reason::Remediated))),
-            (Outcome::AlreadyCompliant, None) => {
-                (Outcome::AlreadyCompliant, Ok((Resolution::AlreadyCompliant, Reason::AlreadyCompliant)))
-            }
-            (Outcome::Failed(why), _) => (report.outcome.clone(), Err(why.clone())),
-            (Outcome::TimedOut, _) => (Outcome::TimedOut, Err("it took too long".to_owned())),
-            (Outcome::Cancelled, _) => (Outcome::Cancelled, Err("it was cancelled".to_owned())),
-            (Outcome::HeldBack(why), _) => {
-                let reason = Reason::HeldBack(attempt.number, why.clone());
-                self.finish(attempt, report.outcome.clone(), report.ended_at, None);
+            (outcome, _) => outcome.clone(),
+        };
+        let reason = outcome.reason(attempt.number);
+        self.finish(attempt, outcome.clone(), report.ended_at, report.changes.clone());
+        let how = match outcome {
+            Outcome::Remediated => Resolution::Remediated,
+            Outcome::AlreadyCompliant => Resolution::AlreadyCompliant,
+            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Cancelled | Outcome::HeldBack(_) => {
                 return self.try_again(reason, attempts, now);
             }
-            (Outcome::NotApproved(why), _) => {
-                let reason = Reason::NotApproved(attempt.number, why.clone());
-                self.finish(attempt, report.outcome.clone(), report.ended_at, None);
-                return self.escalate(vec![reason], now);
-            }
+            Outcome::NotApproved(_) => return self.escalate(vec![reason], now),
         };
-        let number = attempt.number;
-        self.finish(attempt, outcome, report.ended_at, report.changes.clone());
-        match proof {
-            Ok((how, reason)) => {
-                if let Some(changes) = &report.changes {
-                    self.note(report.ended_at, changes.clone());
-                }
-                self.resolve(how, report.ended_at, &reason.to_string(), now);
-                Heard::new(Consequence::Resolved, [reason])
-            }
-            Err(why) => self.try_again(Reason::AttemptFailed(number, why), attempts, now),
+        if let Some(changes) = &report.changes {
+            self.note(report.ended_at, changes.clone());
         }
+        self.resolve(how, report.ended_at, &reason.to_string(), now);
+        Heard::new(Consequence::Resolved, [reason])
     }
 
     /// Takes in what a person says with the OpsItem. It is never argued with: what was seen until then is settled
@@ -363,26 +355,21 @@ impl Incident {
     /// Takes in that the attempt's execution, or the one that asks for its approval, could not be started at all.
     #[must_use]
     pub fn could_not_start(&mut self, why: &str, attempts: u8, now: Timestamp) -> Heard {
-        let (State::Remediating(attempt) | State::AwaitingApproval(attempt)) = &self.state else {
-            return Heard::nothing(Reason::AlreadyKnown);
-        };
-        let attempt = attempt.clone();
-        let outcome = Outcome::failed(why);
-        let Outcome::Failed(why) = &outcome else { return Heard::nothing(Reason::AlreadyKnown) };
-        let reason = Reason::AttemptFailed(attempt.number, why.clone());
-        self.finish(attempt, outcome, now, None);
-        self.try_again(reason, attempts, now)
+        self.end_before_its_start(Outcome::failed(why), attempts, now)
     }
 
     /// Gives up a start, or a request for approval, that was not allowed to happen: it is decided again.
     #[must_use]
     pub fn give_up(&mut self, why: &str, attempts: u8, now: Timestamp) -> Heard {
-        let (State::Remediating(attempt) | State::AwaitingApproval(attempt)) = &self.state else {
+        self.end_before_its_start(Outcome::held_back(why), attempts, now)
+    }
+
+    fn end_before_its_start(&mut self, outcome: Outcome, attempts: u8, now: Timestamp) -> Heard {
+        let Some(attempt) = self.current_attempt().cloned() else {
             return Heard::nothing(Reason::AlreadyKnown);
         };
-        let attempt = attempt.clone();
-        let reason = Reason::HeldBack(attempt.number, why.to_owned());
-        self.finish(attempt, Outcome::held_back(why), now, None);
+        let reason = outcome.reason(attempt.number);
+        self.finish(attempt, outcome, now, None);
         self.try_again(reason, attempts, now)
     }
 

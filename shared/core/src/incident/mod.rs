@@ -101,19 +101,6 @@ impl Outcome {
         Self::Failed(one_line(why))
     }
 
-    /// Whether somebody or something stopped it that may let it go on.
-    #[must_use]
-    pub const fn is_interrupted(&self) -> bool {
-        match self {
-            Self::Cancelled | Self::HeldBack(_) => true,
-            Self::Remediated
-            | Self::AlreadyCompliant
-            | Self::Failed(_)
-            | Self::TimedOut
-            | Self::NotApproved(_) => false,
-        }
-    }
-
     /// A no, likewise.
     #[must_use]
     pub fn not_approved(why: &str) -> Self {
@@ -139,7 +126,21 @@ impl Outcome {
         }
     }
 
-    /// Whether the attempt counts among those that the route allows: somebody or something else ended the others.
+    /// Whether somebody or something stopped it that may let it go on.
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::HeldBack(_) => true,
+            Self::Remediated
+            | Self::AlreadyCompliant
+            | Self::Failed(_)
+            | Self::TimedOut
+            | Self::NotApproved(_) => false,
+        }
+    }
+
+    /// Whether the attempt counts, among those that the route allows and for the circuit breaker: somebody or
+    /// something else ended the others.
     #[must_use]
     pub const fn counts(&self) -> bool {
         match self {
@@ -408,9 +409,9 @@ impl Incident {
         }
     }
 
-    /// The attempt that a reader would look at: the one under way or awaited, else the last.
+    /// The attempt that is under way, or waits for approval.
     #[must_use]
-    pub fn latest_attempt(&self) -> Option<&Attempt> {
+    pub const fn current_attempt(&self) -> Option<&Attempt> {
         match &self.state {
             State::Remediating(attempt) | State::AwaitingApproval(attempt) => Some(attempt),
             State::Open
@@ -419,8 +420,14 @@ impl Incident {
             | State::Deferred { .. }
             | State::Escalated
             | State::Reopened
-            | State::Resolved { .. } => self.finished.last().map(|finished| &finished.attempt),
+            | State::Resolved { .. } => None,
         }
+    }
+
+    /// The attempt that a reader would look at: the current one, else the last.
+    #[must_use]
+    pub fn latest_attempt(&self) -> Option<&Attempt> {
+        self.current_attempt().or_else(|| self.finished.last().map(|finished| &finished.attempt))
     }
 
     /// The execution of the latest attempt, if its id is known.
@@ -518,16 +525,8 @@ impl Incident {
     /// Lets a gathering stand for the incident, before people hear of it.
     pub fn join(&mut self, gathering: GatheringId) {
         self.gathering = Some(gathering);
-        let calls_a_person = |occasion: &Occasion| occasion.change == Change::Escalated;
-        self.outbox.retain(|effect| match effect {
-            Effect::Notification(occasion) => calls_a_person(occasion),
-            Effect::OpsItem
-            | Effect::Runbook
-            | Effect::RequestApproval
-            | Effect::WithdrawApproval
-            | Effect::Breaker
-            | Effect::Event(_) => true,
-        });
+        let is_left_to_it = |effect: &Effect| matches!(effect, Effect::Notification(occasion) if occasion.change != Change::Escalated);
+        self.outbox.retain(|effect| !is_left_to_it(effect));
     }
 
     /// The incident as its gathering shows it.

@@ -4,7 +4,7 @@ use mend_core::budget::BudgetLimits;
 use mend_core::gathering::{Day, GatheringId, GatheringKind};
 use mend_core::guard::Refusal;
 use mend_core::identity::Fingerprint;
-use mend_core::incident::{AttemptReport, Incident, Outcome, State};
+use mend_core::incident::{AttemptReport, Incident, State};
 use mend_core::time::Timestamp;
 
 use crate::error::ResponseError;
@@ -109,15 +109,12 @@ impl<'a, W: Ledger + Clock> Held<'a, W> {
     fn booking(&self) -> Booking {
         let (before, after) = (self.stored.incident.as_ref(), self.row.incident.as_ref());
         let Some(incident) = after else { return Booking::default() };
-        let starts = starts(before, incident);
+        let runs = incident.running().is_some();
+        let limits = self.limits.filter(|_| starts(before, incident));
         Booking {
             route: Some(incident.route.clone()),
-            start: starts.then_some(self.limits).flatten().map(|(limits, latest)| Start {
-                limits,
-                runs: incident.running().is_some(),
-                latest,
-            }),
-            ends: before.is_some_and(|before| before.running().is_some()) && incident.running().is_none(),
+            start: limits.map(|(limits, latest)| Start { limits, runs, latest }),
+            ends: before.is_some_and(|before| before.running().is_some()) && !runs,
             ended: ended(before, incident),
             own_ops_item: (wants_ops_item(incident)
                 && !before.is_some_and(|before| before.id == incident.id && wants_ops_item(before)))
@@ -211,18 +208,7 @@ fn hold(before: Option<&Incident>, after: Option<&Incident>) -> Hold {
 
 /// Whether an execution will be started that was not to be started before.
 fn starts(before: Option<&Incident>, after: &Incident) -> bool {
-    let attempt = |incident: &Incident| match &incident.state {
-        State::Remediating(attempt) | State::AwaitingApproval(attempt) => {
-            Some((incident.id.clone(), attempt.number))
-        }
-        State::Open
-        | State::Observed(_)
-        | State::Suppressed
-        | State::Deferred { .. }
-        | State::Escalated
-        | State::Reopened
-        | State::Resolved { .. } => None,
-    };
+    let attempt = |incident: &Incident| Some((incident.id.clone(), incident.current_attempt()?.number));
     let after = attempt(after);
     after.is_some() && before.and_then(attempt) != after
 }
@@ -230,13 +216,8 @@ fn starts(before: Option<&Incident>, after: &Incident) -> bool {
 /// Whether an attempt has ended that the circuit breaker counts, and has failed.
 fn ended(before: Option<&Incident>, after: &Incident) -> Option<bool> {
     let known = before.filter(|before| before.id == after.id).map_or(0, |before| before.finished.len());
-    let finished = after.finished.get(known..)?.last()?;
-    match &finished.outcome {
-        Outcome::Remediated | Outcome::AlreadyCompliant | Outcome::Failed(_) | Outcome::TimedOut => {
-            Some(finished.outcome.is_failure())
-        }
-        Outcome::Cancelled | Outcome::NotApproved(_) | Outcome::HeldBack(_) => None,
-    }
+    let outcome = &after.finished.get(known..)?.last()?.outcome;
+    outcome.counts().then(|| outcome.is_failure())
 }
 
 fn wants_ops_item(incident: &Incident) -> bool {
