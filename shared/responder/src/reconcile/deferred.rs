@@ -63,8 +63,7 @@ impl<W: World> Run<'_, '_, W> {
             if self.touched.contains(fingerprint) || waits_on && spent.of(&route.name).is_some() {
                 continue;
             }
-            self.keep_switches_fresh().await;
-            let answer = match self.responder.would_change(incident, spent.of(&route.name)).await {
+            let answer = match self.would_change(incident, spent.of(&route.name)).await {
                 Ok(false) => continue,
                 Ok(true) => self.resume(fingerprint).await,
                 Err(error) => Err(error),

@@ -1,16 +1,19 @@
 //! Open incidents: what a crash, a throttle or a switch has left, and ends that no event has told.
 
-use mend_core::automation::{APPROVE_AND_RUN, ExecutionId};
+use mend_core::automation::ExecutionId;
+use mend_core::guard::Refusal;
 use mend_core::identity::Fingerprint;
 use mend_core::incident::{AttemptReport, Incident, Outcome, State};
 use mend_core::policy::Policy;
+use mend_core::report::Notice;
 use mend_core::time::Timestamp;
+use tracing::warn;
 
 use super::{Open, Run, Share};
 use crate::answer::Answer;
-use crate::error::{CallError, ResponseError};
+use crate::error::{CallError, ResponseError, chain};
 use crate::execution::{Ended, NoReport, report};
-use crate::respond::{PATIENCE, route_of};
+use crate::respond::{PATIENCE, Reconsidered, route_of};
 use crate::world::{Row, World};
 
 /// What an incident needs that nobody is working on.
@@ -86,16 +89,9 @@ impl<W: World> Run<'_, '_, W> {
 
     async fn look_at(&mut self, fingerprint: &Fingerprint, row: &Row) -> Result<Option<Answer>, ResponseError> {
         match Need::of(row, self.responder.policy, self.responder.world.now()) {
-            Need::Nothing => Ok(None),
             Need::CarryingOn => self.resume(fingerprint).await,
-            Need::Decision(incident) => {
-                self.keep_switches_fresh().await;
-                if self.responder.would_change(incident, None).await? {
-                    self.resume(fingerprint).await
-                } else {
-                    Ok(None)
-                }
-            }
+            Need::Decision(incident) if self.would_change(incident, None).await? => self.resume(fingerprint).await,
+            Need::Nothing | Need::Decision(_) => Ok(None),
             Need::Outcome(incident) => match self.outcome_of(incident).await {
                 Ok(None) => Ok(None),
                 Ok(Some(ended)) => {
@@ -119,8 +115,8 @@ impl<W: World> Run<'_, '_, W> {
 
     /// How the attempt or the request for its approval ended, if it has.
     async fn outcome_of(&self, incident: &Incident) -> Result<Option<Ended>, CallError> {
-        let Some(attempt) = incident.latest_attempt() else { return Ok(None) };
-        let Some((id, request)) = self.execution_of(incident).await? else { return Ok(None) };
+        let Some(attempt) = incident.current_attempt() else { return Ok(None) };
+        let Some(id) = self.execution_of(incident).await? else { return Ok(None) };
         let now = self.responder.world.now();
         match self.responder.world.execution(&id).await? {
             Some(execution) => match report(&id, &execution, now) {
@@ -131,8 +127,8 @@ impl<W: World> Run<'_, '_, W> {
                 incident: incident.id.clone(),
                 attempt: attempt.number,
                 runbook: attempt.plan.runbook.clone(),
+                request: incident.running().is_none().then(|| id.clone()),
                 execution: id,
-                request,
                 parameters: attempt.plan.parameters.clone(),
                 outcome: Outcome::failed("Automation no longer knows its execution"),
                 ended_at: now,
@@ -142,26 +138,38 @@ impl<W: World> Run<'_, '_, W> {
         }
     }
 
-    /// The execution of the attempt under way or of the request for its approval, and which it is.
-    pub(super) async fn execution_of(
-        &self,
-        incident: &Incident,
-    ) -> Result<Option<(ExecutionId, Option<ExecutionId>)>, CallError> {
-        let world = self.responder.world;
+    /// The execution of the attempt under way, or of the request for the approval of the one that waits.
+    pub(super) async fn execution_of(&self, incident: &Incident) -> Result<Option<ExecutionId>, CallError> {
+        let responder = self.responder;
         if let Some(attempt) = incident.running() {
-            if let Some(id) = &attempt.execution {
-                return Ok(Some((id.clone(), None)));
+            if attempt.execution.is_some() {
+                return Ok(attempt.execution.clone());
             }
             let (runbook, since) = (&attempt.plan.runbook, attempt.planned_at);
-            let id = world.find_execution(runbook, &incident.id, attempt.number, since).await?;
-            return Ok(id.map(|id| (id, None)));
+            return responder.world.find_execution(runbook, &incident.id, attempt.number, since).await;
         }
-        let Some(approval) = &incident.approval else { return Ok(None) };
-        if let Some(id) = &approval.execution {
-            return Ok(Some((id.clone(), Some(id.clone()))));
+        match &incident.approval {
+            Some(approval) => responder.execution_of_request(&incident.id, approval).await,
+            None => Ok(None),
         }
-        let (attempt, since) = (approval.attempt, approval.asked_at);
-        let id = world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?;
-        Ok(id.map(|id| (id.clone(), Some(id))))
+    }
+
+    /// Whether deciding again would come to anything else. People are told what they should hear about the exemption
+    /// in the resource's tags.
+    pub(super) async fn would_change(
+        &mut self,
+        incident: &Incident,
+        refusal: Option<Refusal>,
+    ) -> Result<bool, ResponseError> {
+        self.keep_switches_fresh().await;
+        let Reconsidered { changes, remark } = self.responder.reconsider(incident, refusal).await?;
+        if let Some(remark) = remark {
+            let place = format!("The tags of {} {}", incident.resource.kind, incident.resource.id);
+            // What is told once can be told by the next run.
+            if let Err(error) = self.responder.tell_once(&Notice::Remark { place, remark }).await {
+                warn!("{}", chain(&error));
+            }
+        }
+        Ok(changes)
     }
 }

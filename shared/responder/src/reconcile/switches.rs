@@ -77,9 +77,10 @@ impl<W: World> Run<'_, '_, W> {
     /// Stops what changes the resource. A request that waits for its answer stays: whoever says yes is told that the
     /// kill switch is engaged.
     async fn stop_execution(&self, incident: &Incident) -> Result<bool, CallError> {
-        let Some((id, request)) = self.execution_of(incident).await? else { return Ok(false) };
+        let Some(id) = self.execution_of(incident).await? else { return Ok(false) };
         let world = self.responder.world;
-        if request.is_some() && !world.execution(&id).await?.is_some_and(|execution| execution.runs_child()) {
+        let asks = incident.running().is_none();
+        if asks && !world.execution(&id).await?.is_some_and(|execution| execution.runs_child()) {
             return Ok(false);
         }
         world.stop(&id).await?;

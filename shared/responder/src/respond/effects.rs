@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use mend_core::automation::APPROVE_AND_RUN;
-use mend_core::breaker::trips;
+use mend_core::automation::{APPROVE_AND_RUN, ExecutionId};
 use mend_core::gathering::GatheringId;
-use mend_core::incident::{Effect, Incident, Shown, State};
+use mend_core::identity::IncidentId;
+use mend_core::incident::{Approval, Effect, Incident, Shown, State};
 use mend_core::policy::Route;
 use mend_core::report::{
     ApprovalRequest, Gathering, MendEvent, Notification, OpsItemContent, OpsItemStatus, Roll,
 };
-use mend_core::switches::{OpenBreaker, Scope};
 use mend_core::time::Timestamp;
 use tracing::warn;
 
@@ -232,17 +231,24 @@ impl<W: World> Responder<'_, W> {
         self.world.keep_gathering(&gathering).await
     }
 
+    /// The execution that asks for approval, looked for if its id is not known.
+    pub(crate) async fn execution_of_request(
+        &self,
+        incident: &IncidentId,
+        approval: &Approval,
+    ) -> Result<Option<ExecutionId>, CallError> {
+        if approval.execution.is_some() {
+            return Ok(approval.execution.clone());
+        }
+        self.world.find_execution(&APPROVE_AND_RUN, incident, approval.attempt, approval.asked_at).await
+    }
+
     /// Stops the executions that ask for an answer that matters no more.
     async fn withdraw(&self, incident: &mut Incident) -> Result<(), CallError> {
         while let Some(approval) = incident.withdrawn.last() {
-            let (attempt, since) = (approval.attempt, approval.asked_at);
-            let execution = match &approval.execution {
-                Some(id) => Some(id.clone()),
-                None => self.world.find_execution(&APPROVE_AND_RUN, &incident.id, attempt, since).await?,
-            };
-            match execution {
+            match self.execution_of_request(&incident.id, approval).await? {
                 Some(id) => self.world.stop(&id).await?,
-                None if self.world.now().since(since) > PATIENCE => {}
+                None if self.world.now().since(approval.asked_at) > PATIENCE => {}
                 None => {
                     let attempted = format!("withdraw the request for approval of incident {}", incident.id);
                     return Err(CallError::retryable(attempted, "Automation does not list it yet"));
@@ -251,13 +257,5 @@ impl<W: World> Responder<'_, W> {
             incident.withdrawn.pop();
         }
         Ok(())
-    }
-
-    pub(super) async fn look_at_breaker(&self, route: &Route) -> Result<(), CallError> {
-        let tallies = self.world.tallies(&route.name, self.world.now()).await?;
-        match trips(&Scope::Route(route.name.clone()), tallies) {
-            Some((scope, why)) => self.open_breaker(OpenBreaker { scope, why }).await,
-            None => Ok(()),
-        }
     }
 }

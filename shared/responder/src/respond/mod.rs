@@ -8,34 +8,33 @@
 //! A crash anywhere leaves a row that the next delivery, or `reconcile`, carries on from: the lease ends
 //! before Lambda's first retry of an asynchronous invocation (60 s) comes.
 
+mod breaker;
 mod effects;
+mod facts;
 mod held;
 mod intake;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mend_core::automation::{APPROVE_AND_RUN, AlarmName, DocumentVersion, RoleArn, RoleFamily, RunbookName};
-use mend_core::calendar::CalendarState;
+use mend_core::automation::{APPROVE_AND_RUN, RoleArn, RoleFamily, RunbookName};
 use mend_core::decision::{Decision, Reason, Verdict};
-use mend_core::exemption::Exemption;
-use mend_core::guard::{self, Course, Facts, Refusal, TagExemption, decide};
+use mend_core::guard::{Course, Refusal, decide};
 use mend_core::identity::Fingerprint;
-use mend_core::incident::{Attempt, AttemptReport, Effect, Incident, PersonsWord, Plan, State, Undoing};
+use mend_core::incident::{Attempt, AttemptReport, Effect, Incident, PersonsWord, State, Undoing};
 use mend_core::mode::Mode;
 use mend_core::policy::{Policy, Route, Routing};
-use mend_core::report::{Notice, Place};
-use mend_core::resource::Resource;
+use mend_core::report::Place;
 use mend_core::signal::Signal;
-use mend_core::switches::{OpenBreaker, Scope, SwitchNames, Switches, breaker_parameter};
+use mend_core::switches::Remark;
 use mend_core::time::Timestamp;
-use tracing::warn;
 
 use crate::answer::Answer;
-use crate::error::{CallError, ResponseError, chain};
+use crate::error::ResponseError;
 use crate::execution::{self, Ended};
 use crate::world::{Claim, Lease, News, Row, World};
 use effects::{Carried, Permit, Tried};
+use facts::known;
 use held::{Held, Stored};
 pub(crate) use intake::route_of;
 use intake::{Told, take_in};
@@ -98,6 +97,15 @@ enum Leave {
     GivenUp,
 }
 
+/// What would come of deciding again.
+#[derive(Debug, Default)]
+pub(crate) struct Reconsidered {
+    /// Whether it would be anything else.
+    pub(crate) changes: bool,
+    /// What people should hear about the exemption in the resource's tags.
+    pub(crate) remark: Option<Remark>,
+}
+
 /// Carries incidents, for one invocation.
 #[derive(Debug)]
 pub struct Responder<'a, W> {
@@ -155,10 +163,8 @@ impl<'a, W: World> Responder<'a, W> {
 
     /// A child tells of itself what its parent does not know: what it found before its change. Its event may be lost.
     async fn hear_child(&self, report: &AttemptReport) -> Result<(), ResponseError> {
-        if report.request.as_ref().is_none_or(|request| *request == report.execution) {
-            return Ok(());
-        }
-        if report.runbook != APPROVE_AND_RUN {
+        // A request that ran nothing is its own execution.
+        if report.runbook != APPROVE_AND_RUN || report.request.as_ref() == Some(&report.execution) {
             return Ok(());
         }
         let child = known(self.world.execution(&report.execution).await)?.flatten();
@@ -180,29 +186,22 @@ impl<'a, W: World> Responder<'a, W> {
         }
     }
 
-    /// Whether deciding again about an open problem would come to anything else, as far as is known of what the
-    /// ledger would refuse. People are told what they should hear about the exemption in the resource's tags.
-    pub(crate) async fn would_change(
+    /// Decides again about an open problem, and leaves it at that: what would come of it, as far as is known of what
+    /// the ledger would refuse.
+    pub(crate) async fn reconsider(
         &self,
         incident: &Incident,
         refusal: Option<Refusal>,
-    ) -> Result<bool, ResponseError> {
+    ) -> Result<Reconsidered, ResponseError> {
         let Some(route) = route_of(incident, self.policy).filter(|_| incident.is_undecided()) else {
-            return Ok(false);
+            return Ok(Reconsidered::default());
         };
         let facts = self.facts(incident, route, refusal).await?;
         let remark = facts.tags.remark(facts.now);
         let (course, reasons) = decide(route, incident, facts);
-        if let Some(remark) = remark {
-            let place = format!("The tags of {} {}", incident.resource.kind, incident.resource.id);
-            // What is told once can be told by the next run.
-            if let Err(error) = self.tell_once(&Notice::Remark { place, remark }).await {
-                warn!("{}", chain(&error));
-            }
-        }
         let mut decided = incident.clone();
         decided.take(course, &reasons, self.world.now());
-        Ok(decided != *incident)
+        Ok(Reconsidered { changes: decided != *incident, remark })
     }
 
     fn hold<'f>(&self, fingerprint: &'f Fingerprint, lease: Lease, row: Row) -> Held<'f, W>
@@ -416,31 +415,6 @@ impl<'a, W: World> Responder<'a, W> {
         Some((incident, route))
     }
 
-    /// Before another attempt is decided, the failure of the last is counted, and the circuit breaker looked at.
-    /// `false`: news has come in.
-    async fn count_failure(&self, held: &mut Held<'_, W>, route: &Route) -> Result<bool, ResponseError> {
-        let looks = |held: &Held<'_, W>| {
-            held.row.incident.as_ref().is_some_and(|incident| incident.outbox.contains(&Effect::Breaker))
-        };
-        if !looks(held) {
-            return Ok(true);
-        }
-        if held.changed() && !matches!(held.store().await?, Stored::Yes) {
-            return Ok(false);
-        }
-        match self.look_at_breaker(route).await {
-            Ok(()) => {
-                if let Some(incident) = &mut held.row.incident {
-                    incident.done(Effect::Breaker);
-                }
-            }
-            Err(CallError::Retryable(error)) => return Err(ResponseError::Facts(error)),
-            // It stays in the outbox, where it is given up and noted.
-            Err(CallError::Final(_)) => {}
-        }
-        Ok(true)
-    }
-
     /// Decides about an open problem, and writes down the decision before anything comes of it.
     async fn decide(
         &self,
@@ -482,175 +456,15 @@ impl<'a, W: World> Responder<'a, W> {
         let now = self.world.now();
         now.plus(TURN).min(self.invocation.deadline.minus(EFFECTS)).max(now)
     }
-
-    /// Reads what a decision needs to know: in one step, and nothing that the answer does not hang on any more. What
-    /// stays unreadable stops the answer, not the record.
-    async fn facts(
-        &self,
-        incident: &Incident,
-        route: &Route,
-        refusal: Option<Refusal>,
-    ) -> Result<Facts, ResponseError> {
-        let (now, environment) = (self.world.now(), self.stack.place.environment);
-        let names = SwitchNames::of(environment, &route.name, &incident.resource);
-        let known_switches = self.world.known_parameters(&names.all()).map(|parameters| names.read(&parameters));
-        let needs = guard::needs(
-            route,
-            incident.evidence,
-            known_switches.as_ref(),
-            environment,
-            self.stack.default_mode,
-            now,
-        );
-        let (switches, version, tags, calendar) = tokio::join!(
-            biased;
-            self.switches(&names, known_switches),
-            self.version(route, needs.version),
-            self.tags(&incident.resource, needs.tags),
-            self.calendar(needs.calendar),
-        );
-        let role = self.stack.roles.get(&route.role).cloned();
-        let plan = version?.zip(role).map(|(version, role)| Plan {
-            runbook: route.runbook.clone(),
-            version,
-            role,
-            parameters: route
-                .parameters
-                .iter()
-                .map(|(name, source)| (name.clone(), source.value(&incident.resource)))
-                .collect(),
-            alarm: route.alarm.clone(),
-        });
-        Ok(Facts {
-            now,
-            environment,
-            default_mode: self.stack.default_mode,
-            running_in_all: self.stack.running_in_all,
-            has_approvers: self.stack.has_approvers,
-            switches: switches?,
-            tags: tags?,
-            calendar: calendar?,
-            plan,
-            refusal,
-        })
-    }
-
-    async fn switches(
-        &self,
-        names: &SwitchNames,
-        known_switches: Option<Switches>,
-    ) -> Result<Switches, ResponseError> {
-        if let Some(switches) = known_switches {
-            return Ok(switches);
-        }
-        let parameters = known(self.world.parameters(&names.all()).await)?;
-        Ok(parameters.map_or(Switches::Unreadable, |parameters| names.read(&parameters)))
-    }
-
-    async fn version(&self, route: &Route, needed: bool) -> Result<Option<DocumentVersion>, ResponseError> {
-        if needed { known(self.world.version(&route.runbook).await) } else { Ok(None) }
-    }
-
-    async fn tags(&self, resource: &Resource, needed: bool) -> Result<TagExemption, ResponseError> {
-        let Some(arn) = self.stack.place.arn(resource).filter(|_| needed) else {
-            return Ok(TagExemption::NotAsked);
-        };
-        let tags = known(self.world.exemption_tags(&arn).await)?;
-        Ok(tags.map_or(TagExemption::Unreadable, |tags| TagExemption::Read(Exemption::from_tags(&tags))))
-    }
-
-    async fn calendar(&self, needed: bool) -> Result<Option<CalendarState>, ResponseError> {
-        if !needed {
-            return Ok(None);
-        }
-        Ok(known(self.world.calendar().await)?.unwrap_or(Some(CalendarState::Unreadable)))
-    }
-
-    /// Answers an alarm that rings: opens the breaker of all routes if it is one of `of_all`, else those of the routes
-    /// that name it. Comes back with what is open for it.
-    pub async fn alarm(
-        &self,
-        alarm: &AlarmName,
-        why: &str,
-        of_all: &[AlarmName],
-    ) -> Result<Vec<OpenBreaker>, CallError> {
-        let scopes: Vec<_> = if of_all.contains(alarm) {
-            vec![Scope::All]
-        } else {
-            self.policy.watched_by(alarm).map(|route| Scope::Route(route.name.clone())).collect()
-        };
-        let mut opened = Vec::new();
-        for scope in scopes {
-            let breaker = OpenBreaker { scope, why: why.to_owned() };
-            self.open_breaker(breaker.clone()).await?;
-            opened.push(breaker);
-        }
-        Ok(opened)
-    }
-
-    /// Opens a circuit breaker, if it is not open, and tells people.
-    pub(crate) async fn open_breaker(&self, breaker: OpenBreaker) -> Result<(), CallError> {
-        let name = breaker_parameter(self.stack.place.environment, &breaker.scope);
-        // Parameter Store takes no double braces, and nobody needs single ones.
-        let why = breaker.why.replace(['{', '}'], "");
-        let opened = self.world.create_parameter(&name, &format!("open: {why}")).await?;
-        let (notice, now) = (Notice::BreakerOpened(breaker), self.world.now());
-        if opened {
-            return self.tell(&notice, now).await;
-        }
-        // It was open: whoever opened it may have died before people were told.
-        let an_hour_ago = notice.key(now.minus(Duration::from_hours(1)));
-        if self.world.is_told(&an_hour_ago).await? { Ok(()) } else { self.tell_once(&notice).await.map(drop) }
-    }
-
-    /// Tells people what they have not been told. `false`: they have.
-    pub(crate) async fn tell_once(&self, notice: &Notice) -> Result<bool, CallError> {
-        let now = self.world.now();
-        let key = notice.key(now);
-        if self.world.is_told(&key).await? {
-            return Ok(false);
-        }
-        self.tell(notice, now).await?;
-        Ok(true)
-    }
-
-    async fn tell(&self, notice: &Notice, now: Timestamp) -> Result<(), CallError> {
-        self.world.publish(&notice.notification(&self.stack.place, now)).await?;
-        self.world.mark_told(&notice.key(now), now).await
-    }
 }
 
 /// The attempt whose start, or request for approval, waits in the outbox, and the document that it would run.
 fn waiting(incident: &Incident) -> Option<(Attempt, RunbookName)> {
-    match &incident.state {
-        State::Remediating(attempt) if incident.outbox.contains(&Effect::Runbook) => {
-            Some((attempt.clone(), attempt.plan.runbook.clone()))
-        }
-        State::AwaitingApproval(attempt) if incident.outbox.contains(&Effect::RequestApproval) => {
-            Some((attempt.clone(), APPROVE_AND_RUN))
-        }
-        State::Open
-        | State::Observed(_)
-        | State::Suppressed
-        | State::Deferred { .. }
-        | State::AwaitingApproval(_)
-        | State::Remediating(_)
-        | State::Escalated
-        | State::Reopened
-        | State::Resolved { .. } => None,
-    }
-}
-
-/// A fact; nothing if it cannot be known until somebody changes something; an error if it is worth another try.
-fn known<T>(fact: Result<T, CallError>) -> Result<Option<T>, ResponseError> {
-    match fact {
-        Ok(fact) => Ok(Some(fact)),
-        Err(CallError::Retryable(error)) => Err(ResponseError::Facts(error)),
-        Err(CallError::Final(error)) => {
-            warn!("{}", chain(&error));
-            Ok(None)
-        }
-    }
+    let (attempt, effect, document) = match incident.running() {
+        Some(attempt) => (attempt, Effect::Runbook, attempt.plan.runbook.clone()),
+        None => (incident.current_attempt()?, Effect::RequestApproval, APPROVE_AND_RUN),
+    };
+    incident.outbox.contains(&effect).then(|| (attempt.clone(), document))
 }
 
 fn nobody_listens(news: News) -> Reason {
