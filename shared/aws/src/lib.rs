@@ -12,6 +12,7 @@ mod parameters;
 mod tags;
 mod topic;
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use mend_core::automation::{Approver, CalendarName, DocumentVersion, RoleArn, RunbookName};
@@ -22,11 +23,14 @@ use mend_responder::world::Clock;
 
 use crate::cache::Cache;
 
-/// The clients that every function needs.
-#[derive(Clone, Debug)]
+/// A client that few invocations need, made when the first does: start-up is paid by all.
+pub type Rare<C> = LazyLock<C, Box<dyn FnOnce() -> C + Send>>;
+
+/// The clients that functions need.
+#[derive(Debug)]
 pub struct Clients {
     /// For what AWS Config finds.
-    pub config: aws_sdk_config::Client,
+    pub config: Rare<aws_sdk_config::Client>,
     /// For the ledger.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// For Mend's bus.
@@ -36,7 +40,7 @@ pub struct Clients {
     /// For OpsItems, runbooks, switches and calendars.
     pub ssm: aws_sdk_ssm::Client,
     /// For the tags of resources.
-    pub tagging: aws_sdk_resourcegroupstagging::Client,
+    pub tagging: Rare<aws_sdk_resourcegroupstagging::Client>,
 }
 
 /// What the stack calls its resources.

@@ -5,24 +5,29 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use mend_aws::Clients;
+use mend_aws::{Clients, Rare};
 
 /// One try of a call. The SDK sets no such limit by itself.
 const ONE_TRY: Duration = Duration::from_secs(5);
 /// A call with all its retries. Several slow ones can outlast the function; then its retry carries on.
 const ALL_TRIES: Duration = Duration::from_secs(12);
 
-/// Makes the clients that every function needs.
+/// Makes the clients.
 pub(crate) async fn clients() -> Clients {
     let config = configuration().await;
     Clients {
-        config: aws_sdk_config::Client::new(&config),
+        config: rare(&config, aws_sdk_config::Client::new),
         dynamodb: aws_sdk_dynamodb::Client::new(&config),
         eventbridge: aws_sdk_eventbridge::Client::new(&config),
         sns: aws_sdk_sns::Client::new(&config),
         ssm: aws_sdk_ssm::Client::new(&config),
-        tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
+        tagging: rare(&config, aws_sdk_resourcegroupstagging::Client::new),
     }
+}
+
+fn rare<C: 'static>(config: &SdkConfig, make: fn(&SdkConfig) -> C) -> Rare<C> {
+    let config = config.clone();
+    Rare::new(Box::new(move || make(&config)))
 }
 
 async fn configuration() -> SdkConfig {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_ssm::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
-use mend_aws::{Aws, Clients, Names};
+use mend_aws::{Aws, Clients, Names, Rare};
 use mend_core::automation::{Approver, CalendarName, RoleArn};
 use mend_core::mode::Environment;
 use mend_core::time::Timestamp;
@@ -118,6 +118,10 @@ macro_rules! client {
     };
 }
 
+fn ready<C: Send + 'static>(client: C) -> Rare<C> {
+    Rare::new(Box::new(|| client))
+}
+
 impl Wire {
     /// After the last answer, the line is dead.
     pub(crate) fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
@@ -134,12 +138,12 @@ impl Wire {
 
     pub(crate) fn world_with(&self, calendars: Vec<CalendarName>) -> Aws<HandClock> {
         let clients = Clients {
-            config: client!(aws_sdk_config, self.http),
+            config: ready(client!(aws_sdk_config, self.http)),
             dynamodb: client!(aws_sdk_dynamodb, self.http),
             eventbridge: client!(aws_sdk_eventbridge, self.http),
             sns: client!(aws_sdk_sns, self.http),
             ssm: client!(aws_sdk_ssm, self.http),
-            tagging: client!(aws_sdk_resourcegroupstagging, self.http),
+            tagging: ready(client!(aws_sdk_resourcegroupstagging, self.http)),
         };
         let names = Names {
             table: "mend-dev-ledger".to_owned(),
