@@ -143,6 +143,20 @@ pub(crate) struct Account {
     pub(crate) events: RefCell<Vec<MendEvent>>,
 }
 
+/// An execution that has told nothing yet.
+fn under_way(document: &str) -> Execution {
+    Execution {
+        document: document.to_owned(),
+        status: "InProgress".to_owned(),
+        parameters: HashMap::new(),
+        outputs: HashMap::new(),
+        ended_at: None,
+        failure: None,
+        parent: None,
+        steps: BTreeMap::new(),
+    }
+}
+
 /// Seconds after the beginning.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_milliseconds(1_700_000_000_000 + seconds * 1000)
@@ -208,14 +222,12 @@ impl Account {
             ("Attempt".to_owned(), list(&attempt.number.to_string())),
         ];
         let execution = Execution {
-            document: attempt.plan.runbook.to_string(),
             status: status.to_owned(),
             parameters: own.chain(common).collect(),
             outputs: HashMap::from([("Conclude.Outcome".to_owned(), list(outcome))]),
             ended_at: Some(self.now()),
             failure: Some("it did not work".to_owned()),
-            parent: None,
-            steps: BTreeMap::new(),
+            ..under_way(attempt.plan.runbook.as_str())
         };
         self.ended.borrow_mut().insert(id, execution);
     }
@@ -252,16 +264,8 @@ impl Account {
     /// The request for approval is under way, and its step `Run` stands so.
     pub(crate) fn request_is_at(&self, run: &str) {
         let id = self.the_incident().approval.and_then(|approval| approval.execution).expect("a request");
-        let execution = Execution {
-            document: APPROVE_AND_RUN.to_string(),
-            status: "InProgress".to_owned(),
-            parameters: HashMap::new(),
-            outputs: HashMap::new(),
-            ended_at: None,
-            failure: None,
-            parent: None,
-            steps: BTreeMap::from([("Run".to_owned(), run.to_owned())]),
-        };
+        let steps = BTreeMap::from([("Run".to_owned(), run.to_owned())]);
+        let execution = Execution { steps, ..under_way(APPROVE_AND_RUN.as_str()) };
         self.ended.borrow_mut().insert(id, execution);
     }
 
@@ -718,17 +722,8 @@ impl Automation for Account {
     async fn execution(&self, id: &ExecutionId) -> Result<Option<Execution>, CallError> {
         self.call(Call::Execution, || {
             let started = self.executions.borrow().values().any(|(started, _)| started == id);
-            let running = Execution {
-                document: "Mend-CloseAdminPorts".to_owned(),
-                status: "InProgress".to_owned(),
-                parameters: HashMap::new(),
-                outputs: HashMap::new(),
-                ended_at: None,
-                failure: None,
-                parent: None,
-                steps: BTreeMap::new(),
-            };
-            Ok(self.ended.borrow().get(id).cloned().or_else(|| started.then_some(running)))
+            let running = || under_way("Mend-CloseAdminPorts");
+            Ok(self.ended.borrow().get(id).cloned().or_else(|| started.then(running)))
         })
         .await
     }
