@@ -3,6 +3,8 @@
 mod clients;
 pub mod event;
 mod log;
+#[cfg(feature = "samples")]
+pub mod samples;
 pub mod settings;
 mod tell;
 

@@ -1,22 +1,14 @@
-use mend_core::account::{AccountId, Partition, Region};
-use mend_core::mode::Environment;
+use mend_runtime::samples::{self, place};
 use serde_json::json;
 
 use super::*;
 
 fn sample(name: &str) -> Value {
-    let file = format!("{}/../../events/automation-outcome/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&file).expect(&file)).expect(&file)
+    samples::sample("automation-outcome", name)
 }
 
 fn parsed(payload: Value) -> Result<Result<ExecutionId, Decision>, MalformedEvent> {
-    let place = Place {
-        partition: Partition::from_static("aws"),
-        account: AccountId::from_static("123456789012"),
-        region: Region::from_static("eu-central-1"),
-        environment: Environment::Dev,
-    };
-    parse(payload, &place, Timestamp::parse("2026-11-24T17:21:00Z").unwrap())
+    parse(payload, &place(), Timestamp::parse("2026-11-24T17:21:00Z").unwrap())
 }
 
 #[test]

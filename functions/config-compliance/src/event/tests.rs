@@ -1,22 +1,11 @@
-use mend_core::account::Partition;
-use mend_core::mode::Environment;
 use mend_core::signal::Freshness;
+use mend_runtime::samples::{self, place};
 use serde_json::json;
 
 use super::*;
 
-fn place() -> Place {
-    Place {
-        partition: Partition::from_static("aws"),
-        account: AccountId::from_static("123456789012"),
-        region: Region::from_static("eu-central-1"),
-        environment: Environment::Dev,
-    }
-}
-
 fn sample(name: &str) -> Value {
-    let file = format!("{}/../../events/config-compliance/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&file).expect(&file)).expect(&file)
+    samples::sample("config-compliance", name)
 }
 
 fn parsed(payload: Value) -> Result<Result<Signal, Decision>, MalformedEvent> {
