@@ -100,11 +100,6 @@ def _joined(states: list[CalendarState]) -> CalendarState:
     )
 
 
-def written(moment: datetime) -> str:
-    """Return a moment as Change Calendar writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _moment(value: Any) -> datetime:
     """Return when an event begins or ends; a time without a zone, or a whole day, is taken as UTC."""
     if not isinstance(value, datetime):

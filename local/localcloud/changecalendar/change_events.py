@@ -14,9 +14,10 @@ from datetime import datetime
 from moto.ssm.models import Document, SimpleSystemManagerBackend, ssm_backends
 
 from localcloud import clock
-from localcloud.changecalendar.calendar import CalendarState, UnsupportedEntry, written
+from localcloud.changecalendar.calendar import CalendarState, UnsupportedEntry
 from localcloud.changecalendar.documents import calendar_of
 from localcloud.events import emit
+from localcloud.events.envelope import timestamp
 from localcloud.settings import ACCOUNT_ID, PARTITION, REGION
 
 _UNKNOWN = CalendarState("OPEN", None)
@@ -66,9 +67,9 @@ def _tell(document: Document, before: CalendarState, moment: datetime) -> Calend
     assert calendar
     after = calendar.at(moment)
     if after.state != before.state:
-        detail = {"state": after.state, "atTime": written(moment)}
+        detail = {"state": after.state, "atTime": timestamp(moment)}
         if after.next_transition:
-            detail["nextTransitionTime"] = written(after.next_transition)
+            detail["nextTransitionTime"] = timestamp(after.next_transition)
         arn = f"arn:{PARTITION}:ssm:{REGION}:{document.owner}:document/{document.name}"
         emit("Calendar State Change", "aws.ssm", detail, [arn])
     return after

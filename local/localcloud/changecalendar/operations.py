@@ -9,9 +9,10 @@ from moto.ssm.models import SimpleSystemManagerBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 from localcloud import clock
-from localcloud.changecalendar.calendar import Calendar, UnsupportedEntry, together, written
+from localcloud.changecalendar.calendar import Calendar, UnsupportedEntry, together
 from localcloud.changecalendar.documents import DOCUMENT_TYPE, calendar_of
 from localcloud.errors import ServiceError
+from localcloud.events.envelope import timestamp
 from localcloud.model import operation
 
 
@@ -26,9 +27,9 @@ def get_calendar_state(response: SimpleSystemManagerResponse, request: dict[str,
         raise ServiceError(
             "UnsupportedCalendarException", f"The calendar is not supported: {error}"
         ) from None
-    members = {"State": found.state, "AtTime": written(moment)}
+    members = {"State": found.state, "AtTime": timestamp(moment)}
     if found.next_transition:
-        members["NextTransitionTime"] = written(found.next_transition)
+        members["NextTransitionTime"] = timestamp(found.next_transition)
     return members
 
 
