@@ -324,14 +324,25 @@ class Account:
             client("ssm").delete_parameter(Name=f"{SWITCHES}{name}")
         else:
             client("ssm").put_parameter(Name=f"{SWITCHES}{name}", Value=value, Type="String", Overwrite=True)
-        seen.wait_until(lambda: seen.has_heard(name), f"reconcile to hear of {name}", on="invocation")
+        seen.wait_until_heard(name)
 
-    def has_heard(self, switch: str) -> bool:
-        """Say whether `reconcile` has run because this parameter has changed."""
+    def wait_until_heard(self, switch: str) -> None:
+        """Wait until `reconcile` has run because this parameter has changed.
+
+        It would answer what a test breaks next before the test's event does.
+        """
+
+        def heard() -> bool:
+            return any(d["name"] == f"{SWITCHES}{switch}" for d in self.has_woken("Parameter Store Change"))
+
+        self.wait_until(heard, f"reconcile to hear of {switch}", on="invocation")
+
+    def has_woken(self, detail_type: str) -> list[dict[str, Any]]:
+        """Return the details of the events of this kind for which `reconcile` has run."""
         runs = self.journal("invocation", function=self.stack.functions["reconcile"], ok=True)
-        # What a schedule or a test sends has no detail to speak of.
-        details = [run["payload"].get("detail") for run in runs if isinstance(run["payload"], dict)]
-        return any(isinstance(d, dict) and d.get("name") == f"{SWITCHES}{switch}" for d in details)
+        # What a test sends is no event.
+        events = [run["payload"] for run in runs if isinstance(run["payload"], dict)]
+        return [event["detail"] for event in events if event.get("detail-type") == detail_type]
 
     def reconcile(self) -> dict[str, Any]:
         """Run `reconcile`, and return what it did; that it could not look at something is a failure."""

@@ -39,7 +39,7 @@ def mend(
         except DeployError as error:
             pytest.fail(str(error), pytrace=False)
         account = Account(stack, began=0)
-        account.wait_until(lambda: account.has_heard("kill-switch"), "reconcile to hear of its release")
+        account.wait_until_heard("kill-switch")
         _disable_schedule(stack.functions["reconcile"])
         yield stack
 

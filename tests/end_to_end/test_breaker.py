@@ -54,6 +54,7 @@ def test_repairs_that_fail_open_it_and_a_person_closes_it(account: Account, monk
     assert len(counted) == 1, "once, for the alarm"
     assert len(account.executions(third)) == 1
 
+    account.wait_until_heard(OF_ROUTE)
     group_id = account.open_group()
     (answer,) = account.deliver(compliance_change(group_id, rule=RULE))
     assert answer["decision"] == "defer"
@@ -101,7 +102,7 @@ def assert_stops_everything_until_a_person_closes_it(account: Account) -> None:
     assert opened(account, OF_ALL) == f"open: the alarm {ALARM} rings: Threshold Crossed: 97 errors"
     (told,) = account.people_are_told("BreakerOpened")
     assert told["subject"] == "[Mend dev] Circuit breaker open: all"
-    account.wait_until(lambda: account.has_heard(OF_ALL), "that reconcile hears of it", on="invocation")
+    account.wait_until_heard(OF_ALL)
     group_id = account.open_group()
     (answer,) = account.deliver(compliance_change(group_id, rule=RULE))
     assert answer["reasons"][-1] == (

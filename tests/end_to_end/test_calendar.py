@@ -46,11 +46,15 @@ def freeze(account: Account) -> Iterator[Callable[[datetime, datetime], None]]:
             "END:VCALENDAR",
             "",
         ]
+        # Warm processes remember the calendar for 20 seconds.
+        stop_all()
+        seen = Account(account.stack)
         ssm.create_document(
             Name=CALENDAR, DocumentType="ChangeCalendar", DocumentFormat="TEXT", Content="\r\n".join(lines)
         )
-        # Warm processes remember the calendar for 20 seconds.
-        stop_all()
+        if begin <= clock.now():
+            # It wakes reconcile, which would answer what a test breaks next before the event does.
+            seen.wait_until(lambda: seen.has_woken("Calendar State Change"), "reconcile to hear of it")
 
     yield freeze
     ssm.delete_document(Name=CALENDAR)

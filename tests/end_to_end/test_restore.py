@@ -34,6 +34,7 @@ def test_one_command_undoes_a_repair_and_exempts_the_resource(account: Account):
     assert name in story, "so that whoever reads it knows how to end the exemption"
     assert item["Status"] == "Resolved"
 
+    account.wait_until_heard(f"exemptions/close-admin-ports/{group_id}")
     (answer,) = account.deliver(compliance_change(group_id, rule=RULE))
     assert answer["decision"] == "suppress"
     account.settled(group_id, "suppressed", generation=2)
